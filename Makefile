@@ -1,0 +1,46 @@
+# Every target sets up what it needs, from a fresh clone: Python 3.11 or newer with venv, git and make are enough.
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Programs of the environment come first: `bottle`, and a `python3` that can import it.
+IN_ENV := PATH="$(abspath $(BIN)):$$PATH"
+EXPORT := uv export --quiet --all-packages --no-emit-workspace --no-annotate --no-header --format requirements-txt
+
+.PHONY: help demo test check pytest test-user bench constraints clean setup-run setup-dev
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: setup-run ## a bottle at work: an allowed host, three refusals, the log, a clean teardown
+	@$(IN_ENV) examples/demo/run
+
+test: ## everything: the static part, all tests, and as root once more as a plain user from wheels
+	@status=0; for leg in check pytest test-user; do $(MAKE) --no-print-directory $$leg || status=1; done; exit $$status
+
+check: setup-dev ## the static part: ruff, pyright, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-cache
+
+pytest: setup-dev ## all tests as the current user; ARGS="-k name" narrows
+	$(IN_ENV) $(BIN)/python -m pytest $(ARGS)
+
+test-user: setup-dev ## as root: the tests as an unprivileged user, against built wheels
+	@if [ "$$(id -u)" = 0 ]; then tools/test-as-user $(abspath $(BIN))/python $(ARGS); \
+	else echo "test-user: left out, the tests ran unprivileged already"; fi
+
+bench: setup-dev ## the benchmarks of docs/benchmarks.md, never part of the tests
+	@$(IN_ENV) bench/run $(ARGS)
+
+constraints: ## pin and hash anew what the pyproject files ask for (needs uv)
+	uv lock --upgrade
+	$(EXPORT) --all-extras --all-groups --output-file constraints.txt
+	$(EXPORT) --all-extras --no-default-groups --output-file constraints-run.txt
+	$(EXPORT) --only-group build --output-file constraints-build.txt
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) .work dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis uv.lock
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-run setup-dev: setup-%:
+	@tools/setup $(VENV) $*

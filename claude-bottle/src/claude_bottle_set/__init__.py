@@ -1,0 +1,14 @@
+"""The default set: which plugins are ours, and in which order a backend is picked where nobody names one."""
+
+from claude_bottle.plugins.defaults import Defaults, Pair, Reserved
+
+__all__ = ["DEFAULTS"]
+
+DEFAULTS = Defaults(
+    preference=(Pair("bwrap", "mitmproxy"),),
+    reserved=(
+        Reserved("backend", "bwrap", "bottle-bwrap"),
+        Reserved("proxy", "mitmproxy", "bottle-mitmproxy"),
+        Reserved("agent", "shell", "bottle-claude"),
+    ),
+)

@@ -1,0 +1,72 @@
+"""`bottle cleanup`: lists what crashed launches left, asks, removes."""
+
+from collections.abc import Mapping
+
+import click
+
+from claude_bottle.cli.errors import FAILED, reported, say
+from claude_bottle.cli.installed import installed
+from claude_bottle.cli.surroundings import stdin_is_terminal
+from claude_bottle.errors import BottleError
+from claude_bottle.launch.bottles import ask_each
+from claude_bottle.launch.record import dead_labels, forget
+from claude_bottle.launch.team import ask
+from claude_bottle.plugins.load import Loaded
+from claude_bottle.plugins.record import Record
+from claude_bottle.seam.cleanup import CleanupPlan
+
+__all__ = ["command"]
+
+DEADLINE = 120.0
+"""Seconds that a backend may take to remove what it listed."""
+
+
+@click.command("cleanup")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="List alone.")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+@reported()
+def command(*, yes: bool, dry_run: bool, debug: bool) -> int:
+    """Remove what launches left that did not end by themselves: never a live bottle, nor another machine's."""
+    del debug
+    found = _find()
+    labels = dead_labels()
+    if not found and not labels:
+        say("nothing is left over")
+        return 0
+    for record, plan in found.items():
+        for line in plan.lines():
+            click.echo(f"{record.name}: {line}")
+    for label in labels:
+        click.echo(f"record of launch {label}")
+    if dry_run:
+        return 0
+    if not yes and not stdin_is_terminal():
+        raise BottleError("there is no terminal to ask on", "add --yes, or only look with --dry-run")
+    if not yes and not click.confirm("remove?", default=False, err=True):
+        return FAILED
+    for label in labels:
+        forget(label)
+    return _remove_all(found)
+
+
+def _find() -> dict[Record, CleanupPlan]:
+    """Return what each backend would remove; one that cannot say is a warning."""
+    answers = ask_each(installed().usable("backend"), lambda loaded: ask(loaded, loaded.hooks.plan_cleanup))
+    for answer in answers:
+        if answer.error:
+            say(f"warning: {answer.record.name}: {answer.error}")
+    return {answer.record: answer.value for answer in answers if answer.value and answer.value.lines()}
+
+
+def _remove_all(found: Mapping[Record, CleanupPlan]) -> int:
+    removed = ask_each(list(found), lambda loaded: _remove(loaded, found[loaded.record]), DEADLINE)
+    failed = [answer for answer in removed if answer.error]
+    for answer in failed:
+        say(f"error: {answer.record.name}: {answer.error}")
+    return FAILED if failed else 0
+
+
+def _remove(loaded: Loaded, plan: CleanupPlan) -> bool:
+    loaded.hooks.cleanup(plan=plan)
+    return True

@@ -1,0 +1,93 @@
+"""The group of all commands: each is a module that is imported when its command is called."""
+
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from claude_bottle import __version__
+
+__all__ = ["cli", "run"]
+
+
+class _Lazy(NamedTuple):
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "start": _Lazy("start", "Show the plan, ask, and run an agent in a bottle."),
+    "exec": _Lazy("exec", "Run a command, or the script on stdin, in a running bottle."),
+    "attach": _Lazy("attach", "Run the agent of a running bottle in this terminal."),
+    "list": _Lazy("list", "Show the bottles that run."),
+    "logs": _Lazy("logs", "Show what a bottle's proxy allowed and refused."),
+    "allow": _Lazy("allow", "Open a host for a running bottle."),
+    "stop": _Lazy("stop", "End a bottle and remove it."),
+    "cleanup": _Lazy("cleanup", "Remove what crashed launches left."),
+    "doctor": _Lazy("doctor", "Check this machine, and say what to do."),
+    "plugins": _Lazy("plugins", "Show the plugins that are installed."),
+    "init": _Lazy("init", "Write a bottle.yaml to begin with."),
+    "schema": _Lazy("schema", "Print the JSON Schema of bottle.yaml."),
+    "trust": _Lazy("trust", "Approve a manifest, so that --yes accepts it."),
+    "completions": _Lazy("completions", "Print the completions for a shell."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands' summaries without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which a user meets them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"claude_bottle.cli.{COMMANDS[cmd_name].module}_command")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and suggest the nearest one for a word that is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - needed for a mistake alone
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"there is no command {args[0]!r}" + (f", did you mean {close[0]!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.summary) for name, lazy in COMMANDS.items()])
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: bottle init, then bottle start shell. Every command has --help with examples.",
+)
+@click.version_option(__version__, prog_name="bottle", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Put a coding agent into a bottle: an isolated place with one inspected way out."""
+
+
+def run() -> int:
+    """Run the command line and return its exit code; KeyboardInterrupt passes, the end of input is a no."""
+    try:
+        code: int | None = cli(prog_name="bottle", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort as error:
+        click.echo(err=True)
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return 1
+    return code or 0

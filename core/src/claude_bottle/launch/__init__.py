@@ -1,0 +1,1 @@
+"""A launch: prepared, brought up in order, proved, handed over, and undone in reverse."""

@@ -1,0 +1,141 @@
+"""The team of a launch: chosen by name, imported, and their sections of the manifest typed."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from claude_bottle.errors import BottleError, PluginError, Problem
+from claude_bottle.launch.sources import Request, Sources, Surroundings
+from claude_bottle.launch.team import Team, ask
+from claude_bottle.manifest.decode import decode_section
+from claude_bottle.manifest.load import Claim
+from claude_bottle.manifest.types import AgentSection, BottleSection
+from claude_bottle.plan.spec import Choice
+from claude_bottle.plugins.load import Loaded, load
+from claude_bottle.plugins.record import Record
+from claude_bottle.plugins.select import Wishes, choose_backend, choose_proxy, find_record
+from claude_bottle.seam.kinds import Kind
+from claude_bottle.seam.probe import ProbeResult
+
+__all__ = ["Chosen", "choose_team", "type_sections"]
+
+
+NONE = Choice("none", "none could be chosen")
+
+OWN_KEYS = frozenset({"skills", "ssh", "workspace"})
+"""Keys of the manifest itself: only a provisioner can take them."""
+
+
+class Chosen(NamedTuple):
+    """The team, who chose backend and proxy, and what stood in the way of the others."""
+
+    backend: Choice
+    proxy: Choice
+    team: Team | None
+    problems: tuple[Problem, ...]
+
+
+class _Loader:
+    """Imports each plugin once, and turns what fails into problems."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[Record, Loaded] = {}
+        self.problems: list[Problem] = []
+
+    def load(self, record: Record) -> Loaded:
+        """Return a plugin, imported now or before."""
+        if record not in self._loaded:
+            self._loaded[record] = load(record)
+        return self._loaded[record]
+
+    def find(self, kind: Kind, choice: Choice, sources: Sources, where: str = "") -> Loaded | None:
+        """Return the chosen plugin, or None once the reason is a problem."""
+        try:
+            return self.load(find_record(kind, choice, sources.inventory))
+        except PluginError as error:
+            self.problems.append(Problem(error.message, error.hint, where))
+            return None
+
+    def chosen(self, choose: Callable[[], Choice], *, silent: bool = False) -> Choice:
+        """Return a choice, or NONE once the reason is a problem, or is known already."""
+        try:
+            return choose()
+        except BottleError as error:
+            if not silent:
+                self.problems.append(Problem(error.message, error.hint))
+            return NONE
+
+    def probe(self, record: Record) -> ProbeResult:
+        """Ask a plugin what it misses on this machine."""
+        loaded = self.load(record)
+        return ask(loaded, loaded.hooks.probe)
+
+
+def choose_team(
+    request: Request,
+    around: Surroundings,
+    sources: Sources,
+    agent: AgentSection,
+    bottle: BottleSection,
+    claimed: Sequence[Claim],
+) -> Chosen:
+    """Select one backend, one proxy, one agent and the provisioners that the manifest's keys name."""
+    loader, config = _Loader(), sources.config
+    first = Wishes(request.backend, around.environ.get("CLAUDE_BOTTLE_BACKEND"), bottle.backend, config.backend)
+    backend = loader.chosen(lambda: choose_backend(first, sources.inventory, loader.probe))
+    runner = loader.find("backend", backend, sources) if backend != NONE else None
+    second = Wishes(request.proxy, around.environ.get("CLAUDE_BOTTLE_PROXY"), bottle.proxy, config.proxy)
+    silent = runner is None  # the backend's own problem says enough
+    proxy = loader.chosen(lambda: choose_proxy(second, sources.inventory, backend.name), silent=silent)
+    members = (
+        loader.find("agent", Choice(agent.agent, "manifest"), sources),
+        runner,
+        loader.find("proxy", proxy, sources) if proxy != NONE else None,
+    )
+    provisioners = _provisioners(loader, sources, claimed)
+    match members:
+        case (Loaded() as one, Loaded() as two, Loaded() as three) if not loader.problems:
+            team = Team(one, provisioners, two, three)
+        case _:
+            team = None
+    return Chosen(backend, proxy, team, tuple(loader.problems))
+
+
+def _provisioners(loader: _Loader, sources: Sources, claimed: Sequence[Claim]) -> tuple[Loaded, ...]:
+    """Load the provisioner of each key that is written; a key that nobody claims is a problem.
+
+    A section of a backend, proxy or agent stays theirs, whatever provisioner of that name nobody trusts is installed.
+    """
+    installed = {row.name for row in sources.inventory.records if row.kind == "provisioner"}
+    usable = {row.name for row in sources.inventory.usable("provisioner")}
+    others = {row.name for row in sources.inventory.records if row.kind != "provisioner"} - usable - OWN_KEYS
+    found: list[Loaded] = []
+    for claim in claimed:
+        if claim.name in others:
+            continue
+        if claim.name in installed:
+            if (loaded := loader.find("provisioner", Choice(claim.name, "manifest"), sources, claim.where)) is not None:
+                found.append(loaded)
+        else:
+            hint = f"install a provisioner plugin named {claim.name}, or remove the key"
+            loader.problems.append(
+                Problem("no installed plugin claims this key, so it would do nothing", hint, claim.where)
+            )
+    return tuple(found)
+
+
+def type_sections(team: Team, bottle: BottleSection) -> tuple[tuple[tuple[str, Struct], ...], list[Problem]]:
+    """Give each selected plugin's section its type; one that is not written has the type's defaults."""
+    typed: list[tuple[str, Struct]] = []
+    problems: list[Problem] = []
+    for loaded in team.everyone:
+        raw = bottle.sections.get(loaded.name)
+        if raw is None:
+            typed.append((loaded.name, loaded.plugin.section()))
+            continue
+        section, found = decode_section(raw, loaded.plugin.section)
+        problems += found
+        if section is not None:
+            typed.append((loaded.name, section))
+    return tuple(typed), problems

@@ -1,0 +1,210 @@
+"""The first two steps of a launch: everything is checked, and a frozen plan is made, without side effects."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
+from claude_bottle.launch.choose import Chosen, choose_team, type_sections
+from claude_bottle.launch.sources import Request, Sources, Surroundings, read_sources
+from claude_bottle.launch.team import Team, ask, ask_maybe, pairing_problems
+from claude_bottle.manifest.config import CONFIG_NAME
+from claude_bottle.manifest.find import resolve_path
+from claude_bottle.manifest.load import Claim, claims
+from claude_bottle.manifest.suggest import nearest
+from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Workspace
+from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems
+from claude_bottle.plan.hosts import check_answer, inspect_problems, wanted_rules
+from claude_bottle.plan.plan import Plan, assemble_plan
+from claude_bottle.plan.spec import BottleSpec, Draft, Upstream
+from claude_bottle.plugins.load import Loaded
+from claude_bottle.seam.names import slugify
+from claude_bottle.seam.part import Part
+
+__all__ = ["Prepared", "prepare"]
+
+
+class Prepared(NamedTuple):
+    """A plan that can be launched, and what the launch needs beside it."""
+
+    plan: Plan
+    team: Team
+    spec: BottleSpec
+    names: EnvNames
+    secret_sources: SecretSources
+    sources: Sources
+    not_checked: tuple[str, ...]
+
+
+def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> Prepared:
+    """Return the plan; ProblemsError with all that is wrong, so that nobody is asked about what must fail.
+
+    `check_machine` False is a dry run: what needs an engine or a namespace is named instead of tried.
+    """
+    sources = read_sources(request, around)
+    problems = list(sources.manifest.problems)
+    manifest = sources.manifest.manifest
+    if manifest is None:
+        raise ProblemsError(problems)
+    agent, bottle = _find_agent(request.agent, manifest, sources, problems)
+    claimed = _claims(request, sources)
+    chosen = choose_team(request, around, sources, agent, bottle, claimed)
+    problems += chosen.problems
+    team = chosen.team
+    sections, found = type_sections(team, bottle) if team else ((), [])
+    problems += found
+    spec = _spec(request, around, sources, agent, bottle, chosen, sections)
+    secrets = SecretSources(around.environ, _secret_files(request, problems), around.ask)
+    problems += env_problems(spec, secrets) + _upstream_problems(spec)
+    if team is None or found:
+        raise ProblemsError(problems)
+    problems += [*pairing_problems(team), *_validate(team, spec)]
+    not_checked: tuple[str, ...] = ()
+    if check_machine:
+        problems += _machine_problems(team)
+    else:
+        not_checked = tuple(f"{loaded.name} on this machine" for loaded in (team.backend, team.proxy))
+    if problems:
+        raise ProblemsError(problems)
+    plan, names = _resolve(team, spec, around, sources)
+    return Prepared(plan, team, spec, names, secrets, sources, not_checked)
+
+
+def _find_agent(
+    name: str, manifest: Manifest, sources: Sources, problems: list[Problem]
+) -> tuple[AgentSection, BottleSection]:
+    agent = manifest.agents.get(name)
+    if agent is None:
+        close = nearest(name, manifest.agents)
+        known = ", ".join(sorted(manifest.agents)) or "none"
+        hint = f"did you mean {close}?" if close else f"agents in it: {known}"
+        raise ProblemsError([*problems, Problem(f"there is no agent {name} in {sources.manifest.file}", hint)])
+    bottle = manifest.bottles.get(agent.bottle)
+    if bottle is None:
+        raise ProblemsError(problems)
+    return agent, bottle
+
+
+def _claims(request: Request, sources: Sources) -> Sequence[Claim]:
+    found = claims(sources.manifest, request.agent)
+    if request.workspace and all(claim.name != "workspace" for claim in found):
+        return (*found, Claim("workspace", "--cwd"))
+    return found
+
+
+def _spec(
+    request: Request,
+    around: Surroundings,
+    sources: Sources,
+    agent: AgentSection,
+    bottle: BottleSection,
+    chosen: Chosen,
+    sections: tuple[tuple[str, Struct], ...],
+) -> BottleSpec:
+    return BottleSpec(
+        agent=request.agent,
+        slug=slugify(request.agent),
+        bottle=agent.bottle,
+        agent_plugin=agent.agent,
+        backend=chosen.backend,
+        proxy=chosen.proxy,
+        egress=bottle.egress,
+        folder=sources.manifest.path.parent,
+        runtime=bottle.runtime,
+        env=tuple(bottle.env.items()),
+        ssh=bottle.ssh,
+        skills=agent.skills,
+        workspace=bottle.workspace or (Workspace() if request.workspace else None),
+        prompt=agent.prompt,
+        words=request.words,
+        upstream=_upstream(around, sources),
+        sections=sections,
+    )
+
+
+def _upstream(around: Surroundings, sources: Sources) -> Upstream:
+    given, file = sources.config.upstream, around.config_dir / CONFIG_NAME
+    return Upstream(
+        ca=tuple(str(resolve_path(file, path, around.home)) for path in given.ca),
+        hosts=tuple(sorted(given.hosts.items())),
+        proxy=around.environ.get("HTTPS_PROXY") or around.environ.get("https_proxy") or None,
+    )
+
+
+def _secret_files(request: Request, problems: list[Problem]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, path in request.secret_files:
+        try:
+            values[name] = path.read_text(encoding="utf-8").removesuffix("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(Problem(f"--secret-file {name}: {path} cannot be read: {_short(error)}"))
+    return values
+
+
+def _short(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
+
+
+def _upstream_problems(spec: BottleSpec) -> list[Problem]:
+    problems = [
+        Problem(f"{CONFIG_NAME}: upstream.ca: there is no file {path}")
+        for path in spec.upstream.ca
+        if not Path(path).is_file()
+    ]
+    if spec.upstream.proxy and "@" in spec.upstream.proxy:
+        hint = "set HTTPS_PROXY to a proxy that asks for none, such as one of your own on this machine"
+        problems.append(Problem("the host's upstream proxy is given with a password, which a plan cannot hold", hint))
+    return problems
+
+
+def _validate(team: Team, spec: BottleSpec) -> list[Problem]:
+    problems: list[Problem] = []
+    for loaded in team.everyone:
+        problems += ask_maybe(loaded, lambda loaded=loaded: loaded.hooks.validate(spec=spec)) or ()
+    return problems
+
+
+def _machine_problems(team: Team) -> list[Problem]:
+    problems: list[Problem] = []
+    for loaded in (team.backend, team.proxy):
+        result = ask(loaded, loaded.hooks.probe)
+        who = f"{loaded.record.kind} {loaded.name}"
+        found = [Problem(f"{who}: {it.what}: {it.detail}", it.cure) for it in result.findings if not it.ok]
+        if result.state != "ready":
+            problems += found or [Problem(f"{who} is {result.state} on this machine", "bottle doctor")]
+    return problems
+
+
+def _resolve(team: Team, spec: BottleSpec, around: Surroundings, sources: Sources) -> tuple[Plan, EnvNames]:
+    draft = Draft()
+    for loaded in team.before_proxy:
+        draft = _extend(draft, loaded, spec)
+    wanted = wanted_rules(spec, [wish for _, part in draft.parts for wish in part.hosts])
+    where = sources.manifest.where("bottles", spec.bottle, "egress", "inspect")
+    if problems := inspect_problems(spec, wanted, where):
+        raise ProblemsError(problems)
+    draft = _extend(Draft(parts=draft.parts, wanted=wanted), team.proxy, spec)
+    rules = draft.parts[-1][1].rules or ()
+    if (fault := check_answer(wanted, rules)) is not None:
+        raise PluginError(team.proxy.name, f"proxy {team.proxy.name}: {fault}")
+    names = env_names(spec, [part for _, part in draft.parts], around.environ)
+    plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
+    if not plan.argv:
+        raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
+    return plan, names
+
+
+def _notes(team: Team, spec: BottleSpec, sources: Sources) -> list[tuple[str, str]]:
+    """Return what the preflight must not leave out: what the proxy lacks, and which sections do nothing now."""
+    traits, manifest = team.proxy.plugin.proxy_traits, sources.manifest.manifest
+    written: Collection[str] = manifest.bottles[spec.bottle].sections if manifest else ()
+    idle = sorted(set(written) - {loaded.name for loaded in team.everyone})
+    notes = [("proxy lacks", sentence) for sentence in (traits.lacks if traits else ())]
+    return notes + ([("not selected", f"{', '.join(idle)} (their sections do nothing now)")] if idle else [])
+
+
+def _extend(draft: Draft, loaded: Loaded, spec: BottleSpec) -> Draft:
+    part: Part[Struct] = ask(loaded, lambda: loaded.hooks.resolve_plan(spec=spec, draft=draft))
+    return Draft(parts=(*draft.parts, (loaded.name, part)), wanted=draft.wanted)

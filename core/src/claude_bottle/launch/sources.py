@@ -1,0 +1,59 @@
+"""What a launch is made from: the command line and its surroundings, manifest, configuration and plugins."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from claude_bottle.manifest.config import UserConfig, load_config
+from claude_bottle.manifest.find import Found, find_manifest
+from claude_bottle.manifest.load import LoadedManifest, load_manifest
+from claude_bottle.plugins.inventory import Inventory, read_inventory
+
+__all__ = ["Request", "Sources", "Surroundings", "read_sources"]
+
+
+class Request(NamedTuple):
+    """The words of `bottle start`. `secret_files` are name and path; `words` stand after `--`."""
+
+    agent: str
+    file: Path | None = None
+    backend: str | None = None
+    proxy: str | None = None
+    workspace: bool = False
+    words: tuple[str, ...] = ()
+    secret_files: tuple[tuple[str, Path], ...] = ()
+
+
+class Surroundings(NamedTuple):
+    """Where the command runs: all that it reads of the outside, so that it can be given another one.
+
+    `ask` puts a question without echo, and is None where there is no terminal.
+    """
+
+    environ: Mapping[str, str]
+    cwd: Path
+    home: Path
+    config_dir: Path
+    state_dir: Path
+    ask: Callable[[str], str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Surroundings: {self.cwd}>"
+
+
+class Sources(NamedTuple):
+    """All that is read before anything is decided."""
+
+    found: Found
+    manifest: LoadedManifest
+    config: UserConfig
+    inventory: Inventory
+
+
+def read_sources(request: Request, around: Surroundings) -> Sources:
+    """Read manifest, configuration and metadata; a manifest's own mistakes are in it, not raised."""
+    found = find_manifest(request.file, around.environ, around.cwd, around.config_dir)
+    config = load_config(around.config_dir)
+    inventory = read_inventory(config.trust)
+    manifest = load_manifest(found.path, inventory.section_names(), around.cwd)
+    return Sources(found, manifest, config, inventory)

@@ -1,0 +1,68 @@
+"""The plugins of one launch, and how core asks them: one at a time, so that every answer has an owner."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from claude_bottle.errors import BottleError, PluginError, Problem
+from claude_bottle.plugins.load import Loaded
+
+__all__ = ["Team", "ask", "pairing_problems"]
+
+T = TypeVar("T")
+
+
+class Team(NamedTuple):
+    """One agent, its provisioners, one backend, one proxy."""
+
+    agent: Loaded
+    provisioners: tuple[Loaded, ...]
+    backend: Loaded
+    proxy: Loaded
+
+    @property
+    def before_proxy(self) -> tuple[Loaded, ...]:
+        """All that answer before the proxy does, in core's order."""
+        return (self.agent, *self.provisioners, self.backend)
+
+    @property
+    def everyone(self) -> tuple[Loaded, ...]:
+        """All, in core's order: agent, provisioners, backend, proxy."""
+        return (*self.before_proxy, self.proxy)
+
+
+def ask(loaded: Loaded, call: Callable[[], T | None]) -> T:
+    """Return one plugin's answer; PluginError names it if it fails by mistake or does not answer."""
+    answer = ask_maybe(loaded, call)
+    if answer is None:
+        raise PluginError(loaded.name, f"{_who(loaded)} does not answer")
+    return answer
+
+
+def ask_maybe(loaded: Loaded, call: Callable[[], T]) -> T:
+    """Return one plugin's answer, which may be none; what it raises on purpose passes unchanged."""
+    try:
+        return call()
+    except BottleError:
+        raise
+    except (Exception, SystemExit) as error:  # a plugin's mistake, and a plugin cannot end the program
+        message = f"{_who(loaded)} failed: {type(error).__name__}: {error}"
+        raise PluginError(loaded.name, message, "run again with --debug for the traceback") from error
+
+
+def _who(loaded: Loaded) -> str:
+    record = loaded.record
+    return f"{record.kind} {record.name} ({record.distribution} {record.version})"
+
+
+def pairing_problems(team: Team) -> Sequence[Problem]:
+    """Return why this backend and this proxy cannot work together; empty if they can."""
+    backend, proxy = team.backend.plugin.backend_traits, team.proxy.plugin.proxy_traits
+    if backend is None or proxy is None:
+        return [Problem(f"backend {team.backend.name} or proxy {team.proxy.name} declares no traits")]
+    pair = f"backend {team.backend.name} and proxy {team.proxy.name} do not go together"
+    if backend.runs not in proxy.runs:
+        runs = " or ".join(sorted(proxy.runs))
+        return [Problem(f"{pair}: the one runs sidecars as {backend.runs}, the other is run as {runs}")]
+    if not backend.listen & proxy.listen:
+        return [Problem(f"{pair}: they know no common way to listen")]
+    return []

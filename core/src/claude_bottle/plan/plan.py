@@ -1,0 +1,110 @@
+"""Everything that a launch will do: resolved, frozen, printable, without the value of any secret."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from claude_bottle.manifest.types import Ssh, Workspace
+from claude_bottle.plan.environment import EnvNames
+from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream, find_section
+from claude_bottle.seam.levels import DlpAction, HostRule
+from claude_bottle.seam.part import Part
+
+__all__ = ["EgressPlan", "Plan", "assemble_plan"]
+
+S = TypeVar("S", bound=Struct)
+
+
+class EgressPlan(Struct, frozen=True, kw_only=True):
+    """The way out. `rules` are sorted by host, one each; `private_addresses` are CIDRs that names may resolve to."""
+
+    rules: tuple[HostRule, ...]
+    dlp_action: DlpAction
+    private_addresses: tuple[str, ...] = ()
+    upstream: Upstream = Upstream()
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A launch as it will be. `literals` are name and value; `forwarded` are names alone.
+
+    `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
+    of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
+    `lines` are label and text.
+    """
+
+    agent: str
+    bottle: str
+    slug: str
+    agent_plugin: str
+    backend: Choice
+    proxy: Choice
+    egress: EgressPlan
+    argv: tuple[str, ...]
+    prompt_option: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    runtime: str | None = None
+    literals: tuple[tuple[str, str], ...] = ()
+    forwarded: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
+    ssh: tuple[Ssh, ...] = ()
+    workspace: Workspace | None = None
+    prompt: str = ""
+    resources: tuple[str, ...] = ()
+    sections: tuple[tuple[str, Struct], ...] = ()
+    lines: tuple[tuple[str, str], ...] = ()
+
+    def command(self, prompt: str | None) -> tuple[str, ...]:
+        """Return what is run, given the path of the prompt's file or None."""
+        return (*self.argv, *self.prompt_option, prompt) if prompt and self.prompt_option else self.argv
+
+    def section(self, type_: type[S]) -> S:
+        """Return the resolved section of the plugin that declared this type."""
+        return find_section(self.sections, type_)
+
+
+def assemble_plan(
+    spec: BottleSpec,
+    draft: Draft,
+    rules: Sequence[HostRule],
+    names: EnvNames,
+    notes: Sequence[tuple[str, str]] = (),
+) -> Plan:
+    """Return the plan; `rules` are the proxy's own answer, what it will really do; `notes` are core's own lines."""
+    parts = [part for _, part in draft.parts]
+    argv, prompt_option = _command(spec, parts)
+    return Plan(
+        agent=spec.agent,
+        bottle=spec.bottle,
+        slug=spec.slug,
+        agent_plugin=spec.agent_plugin,
+        backend=spec.backend,
+        proxy=spec.proxy,
+        egress=EgressPlan(
+            rules=tuple(sorted(rules, key=lambda rule: rule.host)),
+            dlp_action=spec.egress.dlp_action,
+            private_addresses=spec.egress.private_addresses,
+            upstream=spec.upstream,
+        ),
+        argv=argv,
+        prompt_option=prompt_option,
+        words=spec.words,
+        runtime=spec.runtime,
+        literals=names.literals,
+        forwarded=names.forwarded,
+        skills=spec.skills,
+        ssh=spec.ssh,
+        workspace=spec.workspace,
+        prompt=spec.prompt,
+        resources=tuple(name for part in parts for name in part.resources),
+        sections=tuple((name, part.section) for name, part in draft.parts),
+        lines=(*notes, *(line for part in parts for line in part.lines)),
+    )
+
+
+def _command(spec: BottleSpec, parts: Sequence[Part[Struct]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words that begin with `-` are the agent's own arguments, else they are a command in its place."""
+    agent = next((part for part in parts if part.argv), None)
+    if spec.words and not spec.words[0].startswith("-"):
+        return spec.words, ()
+    return (agent.argv + spec.words, agent.prompt_option) if agent else ((), ())

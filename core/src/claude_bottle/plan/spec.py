@@ -1,0 +1,81 @@
+"""One agent and its bottle as the manifest and the command line have them, before anything is resolved."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+
+from claude_bottle.manifest.types import Egress, EnvEntry, Ssh, Workspace
+from claude_bottle.seam.levels import HostRule
+from claude_bottle.seam.part import Part
+
+__all__ = ["BottleSpec", "Choice", "Draft", "Upstream", "find_section"]
+
+S = TypeVar("S", bound=Struct)
+
+
+class Choice(Struct, frozen=True):
+    """A plugin's name, and who chose it: `flag`, `environment`, `manifest`, `user config` or a preference."""
+
+    name: str
+    why: str
+
+
+class Upstream(Struct, frozen=True, kw_only=True):
+    """What lies behind the proxy; from the user's own configuration and host, never from a manifest.
+
+    `ca`: PEM files to trust beside the host's store. `hosts`: name and `ADDR:PORT` where the proxy dials.
+    `proxy`: the host's own upstream proxy, a URL, which then decides the address.
+    """
+
+    ca: tuple[str, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
+    proxy: str | None = None
+
+
+class BottleSpec(Struct, frozen=True, kw_only=True):
+    """What is asked for. `words` stand after `--`; `folder` is the manifest's, to which its paths are relative.
+
+    `sections` are typed: one for each selected plugin, by the plugin's name.
+    """
+
+    agent: str
+    slug: str
+    bottle: str
+    agent_plugin: str
+    backend: Choice
+    proxy: Choice
+    egress: Egress
+    folder: Path
+    runtime: str | None = None
+    env: tuple[tuple[str, EnvEntry], ...] = ()
+    ssh: tuple[Ssh, ...] = ()
+    skills: tuple[str, ...] = ()
+    workspace: Workspace | None = None
+    prompt: str = ""
+    words: tuple[str, ...] = ()
+    upstream: Upstream = Upstream()
+    sections: tuple[tuple[str, Struct], ...] = ()
+
+    def section(self, type_: type[S]) -> S:
+        """Return the section of the plugin that declared this type."""
+        return find_section(self.sections, type_)
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """The plan so far: the parts of the plugins that came before, by name, and the rules now wanted."""
+
+    parts: tuple[tuple[str, Part[Struct]], ...] = ()
+    wanted: tuple[HostRule, ...] = ()
+
+    def part(self, name: str) -> Part[Struct] | None:
+        """Return the answer of a plugin that came before, None if there is none."""
+        return dict(self.parts).get(name)
+
+
+def find_section(sections: tuple[tuple[str, Struct], ...], type_: type[S]) -> S:
+    """Return the one section of exactly this type."""
+    for _name, section in sections:
+        if type(section) is type_:
+            return section
+    raise LookupError(f"no selected plugin has a section of type {type_.__name__}")

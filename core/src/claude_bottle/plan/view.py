@@ -1,0 +1,199 @@
+"""The plan as it is shown: one view, from which text and JSON are both made, so that they cannot drift."""
+
+import msgspec
+from msgspec import Struct
+
+from claude_bottle.plan.plan import Plan
+from claude_bottle.plan.spec import Choice
+from claude_bottle.seam.levels import DlpAction, HostRule, Level
+from claude_bottle.seam.printable import printable
+
+__all__ = ["View", "render_json", "render_text", "view_plan"]
+
+VIEW_VERSION = 1
+
+
+class InspectView(Struct, frozen=True):
+    """How one host is inspected, and who decided."""
+
+    level: Level
+    why: str
+
+
+class TlsView(Struct, frozen=True):
+    """`ca_fingerprint` is null until the CA exists, which is at launch."""
+
+    enabled: bool
+    ca_fingerprint: str | None = None
+
+
+class UpstreamView(Struct, frozen=True):
+    """What lies behind the proxy, by the user's own configuration."""
+
+    ca: tuple[str, ...]
+    hosts: dict[str, str]
+    proxy: str | None
+
+
+class EgressView(Struct, frozen=True):
+    """Hosts sorted, each once; ports beside 80 and 443 stand in the host's text."""
+
+    hosts: tuple[str, ...]
+    dlp_action: DlpAction
+    inspect: dict[str, InspectView]
+    tls_interception: TlsView
+    private_addresses: tuple[str, ...]
+    upstream: UpstreamView | None
+
+
+class EnvView(Struct, frozen=True):
+    """Names alone, sorted; no value of a variable appears anywhere."""
+
+    literal: tuple[str, ...]
+    forwarded: tuple[str, ...]
+
+
+class SshView(Struct, frozen=True):
+    """One SSH destination, without its key."""
+
+    host: str
+    user: str
+    port: int
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """The preflight. Keys may be added later, never removed."""
+
+    version: int = VIEW_VERSION
+    agent: str
+    bottle: str
+    slug: str
+    runtime: str | None
+    backend: Choice
+    proxy: Choice
+    egress: EgressView
+    env: EnvView
+    skills: tuple[str, ...]
+    ssh: tuple[SshView, ...]
+    workspace: str | None
+    prompt: str
+    resources: tuple[str, ...]
+    sections: dict[str, Struct]
+    details: dict[str, str]
+    agent_plugin: str
+    command: tuple[str, ...] | None
+
+
+def view_plan(plan: Plan) -> View:
+    """Return what a plan shows of itself."""
+    return View(
+        agent=plan.agent,
+        bottle=plan.bottle,
+        slug=plan.slug,
+        runtime=plan.runtime,
+        backend=plan.backend,
+        proxy=plan.proxy,
+        egress=_egress(plan),
+        env=EnvView(tuple(sorted(name for name, _ in plan.literals)), tuple(sorted(plan.forwarded))),
+        skills=plan.skills,
+        ssh=tuple(SshView(entry.host, entry.user, entry.port) for entry in plan.ssh),
+        workspace=plan.workspace.mode if plan.workspace else None,
+        prompt=plan.prompt.strip().partition("\n")[0],
+        resources=plan.resources,
+        sections={name: section for name, section in plan.sections if section.__struct_fields__},
+        details=_details(plan),
+        agent_plugin=plan.agent_plugin,
+        command=plan.words or None,
+    )
+
+
+def _details(plan: Plan) -> dict[str, str]:
+    """Return the plugins' lines by label; those of one label stand together."""
+    texts: dict[str, list[str]] = {}
+    for label, text in plan.lines:
+        texts.setdefault(label, []).append(text)
+    return {label: "; ".join(each) for label, each in texts.items()}
+
+
+def _egress(plan: Plan) -> EgressView:
+    egress, upstream = plan.egress, plan.egress.upstream
+    shown = upstream.ca or upstream.hosts or upstream.proxy
+    return EgressView(
+        hosts=tuple(sorted({text for rule in egress.rules for text in _host_texts(rule)})),
+        dlp_action=egress.dlp_action,
+        inspect={rule.host: InspectView(rule.level, rule.why) for rule in egress.rules},
+        tls_interception=TlsView(enabled=True),
+        private_addresses=egress.private_addresses,
+        upstream=UpstreamView(upstream.ca, dict(upstream.hosts), upstream.proxy) if shown else None,
+    )
+
+
+def _host_texts(rule: HostRule) -> list[str]:
+    """Return the host, once for the web's own ports and once for each other; SSH's port is on the ssh line."""
+    host = f"[{rule.host}]" if ":" in rule.host else rule.host
+    texts = [f"{host}:{port}" for port in rule.ports if port not in (80, 443) and port not in rule.raw_ports]
+    web = {80, 443}.issubset(rule.ports) or rule.raw_ports
+    return ([rule.host] if web else [f"{host}:{port}" for port in rule.ports if port in (80, 443)]) + texts
+
+
+def render_json(view: View) -> str:
+    """Return the view as JSON, indented, with a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(view), indent=2).decode() + "\n"
+
+
+def render_text(view: View) -> str:
+    """Return one `label : value` line a fact, with a newline at its end.
+
+    What cannot be printed stands there as an escape, so that no text of a manifest forges a line or hides one.
+    """
+    lines = [(printable(label), printable(value)) for label, value in (*_facts(view), *view.details.items())]
+    width = max(len(label) for label, _ in lines)
+    return "".join(f"{label:<{width}} : {value}\n" for label, value in lines)
+
+
+def _facts(view: View) -> list[tuple[str, str]]:
+    bottle = f"{view.bottle}, runtime {view.runtime}" if view.runtime else view.bottle
+    ssh = ", ".join(f"{entry.user}@{entry.host}:{entry.port}" for entry in view.ssh)
+    facts = [
+        ("agent", f"{view.agent} ({view.agent_plugin})"),
+        ("bottle", bottle),
+        ("backend", f"{view.backend.name} ({view.backend.why})"),
+        ("proxy", f"{view.proxy.name} ({view.proxy.why})"),
+        ("egress", ", ".join(view.egress.hosts) or "nothing"),
+        ("tls intercept", f"{view.proxy.name} (per-bottle ephemeral CA, generated at launch)"),
+        ("dlp", _dlp(view.egress)),
+        ("env", _env(view.env)),
+        ("skills", ", ".join(view.skills) or "none"),
+        ("ssh", ssh or "none"),
+        ("workspace", view.workspace or "none"),
+        ("prompt", view.prompt or "none"),
+    ]
+    if view.command:
+        import shlex  # noqa: PLC0415 - most plans run the agent itself
+
+        facts.append(("command", shlex.join(view.command)))
+    return facts + _behind(view.egress)
+
+
+def _dlp(egress: EgressView) -> str:
+    others = [f"{host} {it.level} ({it.why})" for host, it in egress.inspect.items() if it.level != egress.dlp_action]
+    return "; ".join([egress.dlp_action, *others])
+
+
+def _env(env: EnvView) -> str:
+    parts = [*env.literal, *(f"{name} (forwarded)" for name in env.forwarded)]
+    return ", ".join(parts) or "none"
+
+
+def _behind(egress: EgressView) -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = []
+    if egress.private_addresses:
+        lines.append(("private addresses", ", ".join(egress.private_addresses)))
+    if (upstream := egress.upstream) is not None:
+        if upstream.hosts:
+            lines.append(("upstream", ", ".join(f"{name} at {address}" for name, address in upstream.hosts.items())))
+        if upstream.ca:
+            lines.append(("upstream ca", ", ".join(upstream.ca)))
+        if upstream.proxy:
+            lines.append(("upstream proxy", f"{upstream.proxy} (it decides the address)"))
+    return lines

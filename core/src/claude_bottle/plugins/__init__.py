@@ -1,0 +1,1 @@
+"""Plugins: found from metadata alone, selected, and only then imported and judged."""

@@ -1,0 +1,52 @@
+"""What backends and proxies say of themselves, so that core can judge which of them go together."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+__all__ = ["BackendTraits", "Listen", "ProxyTraits", "Runs", "Way"]
+
+Runs = Literal["image", "process"]
+"""How a sidecar is run: from a container image, or as a process of this machine."""
+
+Way = Literal["tcp", "fd"]
+"""How a sidecar listens: at an address, or on a descriptor that it is handed."""
+
+
+class BackendTraits(Struct, frozen=True, kw_only=True):
+    """What a backend can do. Every backend must let a sidecar listen at a TCP address.
+
+    `unix`: it can carry a unix socket into the bottle. `root`: commands can run as root inside.
+    """
+
+    runs: Runs
+    listen: frozenset[Way] = frozenset({"tcp"})
+    unix: bool = False
+    root: bool = False
+
+
+class ProxyTraits(Struct, frozen=True, kw_only=True):
+    """What a proxy can do.
+
+    `inject`: it can put a credential into a request that the agent never held.
+    `lacks` names what it cannot hold, one sentence each; every one is a line of the preflight.
+    """
+
+    runs: frozenset[Runs]
+    listen: frozenset[Way] = frozenset({"tcp"})
+    inject: bool = False
+    lacks: tuple[str, ...] = ()
+
+
+class Listen(Struct, frozen=True):
+    """Where a sidecar is to listen.
+
+    `tcp`: at `host` and `port`. `fd`: descriptor 3 is a SEQPACKET socket on which one message arrives:
+    a JSON object `{"root": PATH, "uid": N | null, "gid": N | null}` with the listening socket attached.
+    The program opens what it needs below `root`, drops to that uid once its imports are done, and ends
+    when descriptor 3 is closed. `host` and `port` are in both cases the address that the agent dials.
+    """
+
+    way: Way
+    host: str
+    port: int

@@ -1,0 +1,52 @@
+"""A launch inside of the test's own process, on the stage."""
+
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+from core_harness import STAGE, User
+
+from claude_bottle.launch.launch import Console, Running, launched
+from claude_bottle.launch.phases import Phases
+from claude_bottle.launch.prepare import Prepared, prepare
+from claude_bottle.launch.sources import Request, Surroundings
+from claude_bottle.seam.secrets import Secrets
+
+__all__ = ["Stage"]
+
+# Loaded once for all tests: each asks the environment anew what to do.
+sys.path.insert(0, str(STAGE))
+
+
+def nothing(_: Running) -> None:
+    """Do nothing with a bottle."""
+
+
+class Stage:
+    """A user whose launches run in here."""
+
+    def __init__(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.user = user
+        self.said: list[str] = []
+        self._monkeypatch = monkeypatch
+        for name, value in user.environment().items():
+            monkeypatch.setenv(name, value)
+
+    def prepared(self, *words: str) -> Prepared:
+        """Return the plan."""
+        user = self.user
+        request = Request("reviewer", user.project / "bottle.yaml", words=words)
+        around = Surroundings(os.environ, user.project, user.home, user.config, user.state)
+        return prepare(request, around, check_machine=True)
+
+    def set(self, **env: str) -> None:
+        """Change what the stage does: `fail="ready"` is `STAGE_FAIL=ready`."""
+        for name, value in env.items():
+            self._monkeypatch.setenv(f"STAGE_{name.upper()}", value)
+
+    def launch(self, body: Callable[[Running], object] = nothing) -> None:
+        """Bring a bottle up, do something with it, take it down."""
+        console = Console(Phases(show=False), self.said.append)
+        with launched(self.prepared(), Secrets({"TOKEN": "a secret"}), None, console) as running:
+            body(running)

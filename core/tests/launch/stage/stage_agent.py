@@ -1,0 +1,53 @@
+"""The stage's agent plugin: a shell that says what it was given."""
+
+import os
+
+from stage_world import step
+
+from claude_bottle.declare import NoSection, agent
+from claude_bottle.errors import Problem
+from claude_bottle.hookspecs import hookimpl
+from claude_bottle.plan.plan import Plan
+from claude_bottle.plan.spec import BottleSpec, Draft
+from claude_bottle.seam.bottle import Bottle
+from claude_bottle.seam.levels import HostWish
+from claude_bottle.seam.part import Part
+
+__all__ = ["PLUGIN"]
+
+SCRIPT = 'echo "agent runs with $#:" "$@"'
+
+
+class StageAgent:
+    """Runs a line of shell."""
+
+    @hookimpl
+    def validate(self, spec: BottleSpec) -> list[Problem]:
+        """Return the problems that the environment asks for."""
+        del spec
+        return [
+            Problem(f"problem {number} of the agent") for number in range(int(os.environ.get("STAGE_PROBLEMS", "0")))
+        ]
+
+    @hookimpl
+    def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[NoSection]:
+        """Return the program, its host, and the variable that it logs in with."""
+        del draft
+        return Part(
+            section=spec.section(NoSection),
+            argv=("/bin/sh", "-c", SCRIPT, "agent"),
+            prompt_option=("--prompt-file",),
+            hosts=(HostWish(host="agent.example", level="opaque", why="the agent"),),
+            env=(("STAGE_AGENT", "yes"),),
+            forward=("STAGE_TOKEN",),
+        )
+
+    @hookimpl
+    def provision_prompt(self, bottle: Bottle, plan: Plan) -> str | None:
+        """Pretend to write the prompt."""
+        del bottle
+        step("provision_prompt")
+        return "/prompt.md" if plan.prompt else None
+
+
+PLUGIN = agent(StageAgent(), section=NoSection)

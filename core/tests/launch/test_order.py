@@ -1,0 +1,182 @@
+"""The order of a launch, and what is left when any step of it fails."""
+
+import os
+
+import pytest
+from core_stage import Stage
+
+from claude_bottle.errors import BottleError, LaunchError, PluginError, ProofError
+from claude_bottle.launch.launch import Running
+
+UP = [
+    "open_site",
+    "start_proxy",
+    "start_proxy late",
+    "start_bottle",
+    "start_bottle late",
+    "ready",
+    "provision_ca",
+    "witness",
+    "look",
+    "provision_prompt",
+    "provision_skills",
+    "provision_ssh",
+    "provision_git",
+    "provision",
+]
+MADE = ["site made", "bottle made"]
+
+
+def calls(journal: list[str]) -> list[str]:
+    """Return the steps of a launch alone."""
+    made = ("site made", "bottle made", "resolve proxy", "event", "sidecar", "warm")
+    return [line for line in journal if not line.startswith(made)]
+
+
+def test_a_launch_goes_up_in_order_and_down_in_reverse(stage: Stage) -> None:
+    """S2, S14: site, proxy, bottle, readiness, CA, proof, prompt, skills, ssh, git; then back, and nothing is left."""
+    up: list[str] = []
+    stage.launch(lambda running: up.extend(stage.user.left()))
+    journal = calls(stage.user.journal)
+    assert journal[: len(UP)] == UP
+    assert journal[len(UP) :] == ["stop proxy", "stop bottle", "stop proxy", "close site"]
+    assert len(up) == 6  # the site, the bottle, the sidecar twice, the record and its socket
+    assert stage.user.left() == []
+
+
+def test_the_bottle_has_its_environment_and_the_launcher_has_not(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7: literals, placeholders of the proxy and forwarded values reach the bottle; nothing reaches `os.environ`."""
+    seen: list[bytes] = []
+    monkeypatch.setenv("HOST_ONLY", "not for the bottle")
+    stage.launch(lambda running: seen.append(running.bottle.exec("env").stdout))
+    text = seen[0].decode()
+    assert {"LOG_LEVEL=debug", "STAGE_AGENT=yes", "STAGE_PLACEHOLDER=placeholder", "TOKEN=a secret"} <= set(
+        text.splitlines()
+    )
+    assert "HOST_ONLY" not in text
+    assert "TOKEN" not in os.environ
+
+
+def test_the_fingerprint_is_said_once_the_ca_is_trusted(stage: Stage) -> None:
+    """S1: one line with the SHA-256 of the CA's DER form."""
+    stage.launch()
+    assert stage.said == ["tls intercept: CA SHA-256 619675f1bfc22c9e5e8b987cbdc08826930d9de06d5db9c81dfd8ef9d57ffdad"]
+
+
+def test_a_proxy_that_opens_no_tls_has_no_ca(stage: Stage) -> None:
+    """S2: without a CA the step is left out."""
+    stage.set(ca="none")
+    stage.launch()
+    assert "provision_ca" not in stage.user.journal
+
+
+def test_what_is_no_certificate_stops_the_launch(stage: Stage) -> None:
+    """A proxy that gives garbage as its CA is an error, and nothing is left."""
+    stage.set(ca="garbage")
+    with pytest.raises(LaunchError, match="no certificate"):
+        stage.launch()
+    assert stage.user.left() == []
+
+
+@pytest.mark.parametrize("how", ["refuse", "crash", "exit"])
+@pytest.mark.parametrize("step", [step for step in UP if step not in ("witness", "look", "ready")])
+def test_a_failure_at_any_step_leaves_nothing(stage: Stage, step: str, how: str) -> None:
+    """S14: whatever a plugin does at a step, refuse, crash or try to end the program, all that was made is removed."""
+    stage.set(fail=step, how=how)
+    with pytest.raises(BottleError) as failure:
+        stage.launch()
+    if how == "refuse":
+        assert (failure.value.message, failure.value.hint) == (f"{step} refused", "the hint of the stage")
+    else:
+        assert isinstance(failure.value, PluginError)
+        assert "(stage-plugins 1.0) failed: " in failure.value.message
+    # A site that was never opened cannot be closed.
+    assert stage.user.left() == []
+    assert ("close site" in stage.user.journal) == (step != "open_site")
+    assert "attach" not in stage.user.journal
+
+
+@pytest.mark.parametrize("step", ["ready", "witness", "look"])
+def test_a_handle_that_refuses_leaves_nothing(stage: Stage, step: str) -> None:
+    """S14: also what a plugin's site, proxy or bottle raises ends the launch in order."""
+    stage.set(fail=step)
+    with pytest.raises(BottleError, match=f"{step} refused"):
+        stage.launch()
+    assert stage.user.left() == []
+
+
+@pytest.mark.parametrize("how", ["crash", "system", "exit"])
+@pytest.mark.parametrize("step", ["ready", "witness", "look"])
+def test_a_handle_that_crashes_is_told_with_its_plugin(stage: Stage, step: str, how: str) -> None:
+    """A plugin's mistake outside of its hooks has an owner too, and leaves nothing."""
+    stage.set(fail=step, how=how)
+    with pytest.raises(PluginError, match=r"\(stage-plugins 1\.0\) failed: ") as failure:
+        stage.launch()
+    assert failure.value.plugin == ("stageway" if step == "ready" else "stage")
+    assert stage.user.left() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "leak", "message"),
+    [
+        ("refuse", "witness", "the bottle reaches the host at 127.0.0.1"),
+        ("refuse", "name", "the bottle's resolver knows"),
+        ("refuse", "no witness", "the backend has no witness on the host"),
+        ("refuse", "deaf witness", "does not answer the host"),
+        ("open", "", "the proxy does not refuse as it should"),
+        ("mute", "", "the proxy does not refuse as it should"),
+    ],
+)
+def test_without_proof_there_is_no_agent(stage: Stage, answer: str, leak: str, message: str) -> None:
+    """N1, N2, N7: a hole, or a proof that proves nothing, stops before the prompt, and everything is removed."""
+    stage.set(answer=answer, leak=leak)
+    with pytest.raises(ProofError, match=message):
+        stage.launch()
+    assert "provision_prompt" not in stage.user.journal
+    assert stage.user.left() == []
+
+
+def test_a_proxy_that_ends_at_once_is_told_in_its_own_words(stage: Stage) -> None:
+    """N14: a dead proxy is no bottle."""
+    stage.set(answer="dead")
+    with pytest.raises(LaunchError, match="the proxy ended: last words"):
+        stage.launch()
+    assert stage.user.left() == []
+
+
+@pytest.mark.parametrize("how", ["refuse", "crash", "exit"])
+@pytest.mark.parametrize("step", ["stop proxy", "stop bottle"])
+def test_a_failing_way_back_is_told_and_goes_on(stage: Stage, step: str, how: str) -> None:
+    """S14: a step of the way back that fails keeps no other from running; the site sweeps what it should have."""
+    stage.set(fail=step, how=how)
+    stage.launch()
+    assert stage.user.left() == []
+    warnings = [line for line in stage.said if line.startswith("warning: not removed: ")]
+    assert warnings
+    assert all(line.endswith("(run bottle cleanup)") for line in warnings)
+
+
+def test_an_error_in_the_body_passes_unchanged(stage: Stage) -> None:
+    """What happens while the agent runs is the caller's, after everything was removed."""
+
+    def body(running: Running) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stage.launch(body)
+    assert stage.user.left() == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "fault"),
+    [
+        ("lost", "it does not answer for agent.example"),
+        ("added", "it adds added.example"),
+        ("twice", "it answers twice for one host"),
+    ],
+)
+def test_a_proxy_that_answers_for_other_hosts_is_refused(stage: Stage, rules: str, fault: str) -> None:
+    """Core refuses lost and added hosts before anyone is asked."""
+    stage.set(rules=rules)
+    with pytest.raises(PluginError, match=f"proxy stageway: {fault}"):
+        stage.prepared()

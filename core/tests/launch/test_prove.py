@@ -1,0 +1,104 @@
+"""The proof before the agent: each thing that must not be seen, and each that must, stops a launch."""
+
+import socket
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from claude_bottle.errors import ProofError
+from claude_bottle.launch.prove import prove_isolation, refused_name
+from claude_bottle.plan.plan import EgressPlan, Plan
+from claude_bottle.plan.spec import Choice
+from claude_bottle.seam.bottle import Dial, Sightings
+from claude_bottle.seam.sidecar import Address
+from claude_bottle.seam.traits import Listen
+
+REFUSED = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+PLAN = Plan(
+    agent="a",
+    bottle="b",
+    slug="a",
+    agent_plugin="p",
+    backend=Choice("one", "flag"),
+    proxy=Choice("two", "flag"),
+    egress=EgressPlan(rules=(), dlp_action="block"),
+    argv=("true",),
+)
+
+
+class View:
+    """A bottle and its site as the proof sees them; what each dial meets is given."""
+
+    launch = "0123abcd"
+    listen = Listen("tcp", "127.0.0.1", 3128)
+
+    def __init__(self, outside: bytes | None = None, proxy: bytes | None = REFUSED, *, resolves: bool = False) -> None:
+        self.outside, self.proxy, self.resolves = outside, proxy, resolves
+        self.asked: list[Dial] = []
+
+    def look(self, dials: Sequence[Dial], names: Sequence[str]) -> Sightings:
+        """Answer as given."""
+        self.asked += dials
+        answers = tuple(self.proxy if dial.port == self.listen.port else self.outside for dial in dials)
+        return Sightings(answers=answers, resolved=(self.resolves,) * len(names))
+
+    @contextmanager
+    def witness(self) -> Generator[Sequence[Address]]:
+        """Listen on this machine for real: the proof dials its own witness first."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            yield [Address("127.0.0.1", server.getsockname()[1])]
+
+
+def prove(view: View) -> None:
+    """Run the proof."""
+    prove_isolation(PLAN, cast("Any", view), cast("Any", view))
+
+
+def test_an_isolated_bottle_passes() -> None:
+    """The witness is not reached, the name is not known, and the proxy refuses the name of this very launch."""
+    view = View()
+    prove(view)
+    assert refused_name("0123abcd").encode() in view.asked[-1].send
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        pytest.param(View(outside=b""), "reaches the host", id="witness"),
+        pytest.param(View(resolves=True), "resolver knows", id="resolver"),
+        pytest.param(View(proxy=None), "does not refuse as it should", id="no proxy"),
+        pytest.param(View(proxy=b"HTTP/1.1 200 OK\r\n\r\n"), "does not refuse as it should", id="open proxy"),
+    ],
+)
+def test_without_proof_there_is_no_agent(view: View, message: str) -> None:
+    """N1, N2, N7: whatever is seen that should not be, or missing that should be there, is an error."""
+    with pytest.raises(ProofError, match=message):
+        prove(view)
+
+
+def test_a_witness_that_does_not_answer_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that could not have worked anyway is no proof: the host must reach its own witness."""
+
+    @contextmanager
+    def closed(self: View) -> Generator[Sequence[Address]]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        yield [Address("127.0.0.1", port)]
+
+    monkeypatch.setattr(View, "witness", closed)
+    with pytest.raises(ProofError, match="does not answer the host"):
+        prove(View())
+
+
+def test_no_witness_at_all_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend without a witness cannot be proved."""
+
+    @contextmanager
+    def none(self: View) -> Generator[Sequence[Address]]:
+        yield []
+
+    monkeypatch.setattr(View, "witness", none)
+    with pytest.raises(ProofError, match="no witness"):
+        prove(View())

@@ -1,0 +1,200 @@
+"""The inventory: what is installed, judged from metadata alone."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core_harness import write_distribution
+
+from claude_bottle.plugins.inventory import read_inventory
+from claude_bottle.plugins.record import Record
+
+BACKEND = "claude_bottle.backend"
+DEFAULTS = """
+from claude_bottle.plugins.defaults import Defaults, Pair, Reserved
+DEFAULTS = Defaults(preference=(Pair("ours", "way"),), reserved=(Reserved("backend", "ours", "our-plugins"),))
+"""
+
+Install = Callable[..., Path]
+Rows = Callable[..., list[Record]]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return what installs a distribution, first on the path."""
+    count = 0
+
+    def one(name: str, *, points: Mapping[str, Mapping[str, str]] | str, **more: Any) -> Path:
+        nonlocal count
+        count += 1
+        folder = write_distribution(tmp_path / f"path-{count}", name, points=points, **more)
+        monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+        return folder
+
+    return one
+
+
+@pytest.fixture
+def backend(install: Install) -> Callable[..., Path]:
+    """Return what installs a distribution with one backend, whose import would be noticed."""
+
+    def one(name: str, plugin: str = "box", **more: Any) -> Path:
+        module = f"never_imported_{name.replace('-', '_')}"
+        return install(name, points={BACKEND: {plugin: f"{module}:PLUGIN"}}, **more)
+
+    return one
+
+
+@pytest.fixture
+def defaults(install: Install) -> Path:
+    """Install a default set to which the backend `ours` belongs."""
+    points = {"claude_bottle.defaults": {"default": "inventory_defaults:DEFAULTS"}}
+    return install("claude-bottle", points=points, modules={"inventory_defaults.py": DEFAULTS})
+
+
+def rows(name: str, *trusted: str) -> list[Record]:
+    """Return the backends of a name."""
+    return list(read_inventory(trusted).named("backend", name))
+
+
+def test_a_row_says_where_a_plugin_comes_from(backend: Callable[..., Path]) -> None:
+    """`plugins list`: name, kind, distribution, version, entry point, origin, location, range; nothing is imported."""
+    folder = backend("Some.Box", version="2.3", requires=["claude_bottle.core >= 0.1, <9", "other"])
+    [row] = rows("box", "some-box")
+    assert row == Record(
+        name="box",
+        kind="backend",
+        distribution="some-box",
+        version="2.3",
+        target="never_imported_Some.Box:PLUGIN",
+        origin="wheel",
+        location=str(folder),
+        requires=">= 0.1, <9",
+        status="available",
+    )
+
+
+def test_an_editable_install_is_told_apart(backend: Callable[..., Path]) -> None:
+    """PEP 610: `direct_url.json` tells an editable install; one that is no JSON tells nothing."""
+    folder = backend("some-box")
+    info = next(folder.glob("*.dist-info"))
+    (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    assert [row.origin for row in rows("box")] == ["editable"]
+    (info / "direct_url.json").write_text("not json")
+    assert [row.origin for row in rows("box")] == ["unknown"]
+
+
+def test_a_stranger_is_untrusted_until_the_user_names_it(backend: Callable[..., Path]) -> None:
+    """Installed is not enabled: whoever is not of the default set waits for the user's word, under any spelling."""
+    backend("some-box")
+    [row] = rows("box")
+    assert (row.status, row.fix) == ("untrusted", "add some-box to `trust` in config.yaml")
+    assert [it.status for it in rows("box", "Some_Box")] == ["available"]
+
+
+def test_of_two_with_one_name_neither_wins(backend: Callable[..., Path]) -> None:
+    """A name that two distributions have is a conflict for both, trusted or not, whichever is first on the path."""
+    backend("one-box")
+    backend("two-box")
+    found = rows("box", "one-box", "two-box")
+    assert [(row.distribution, row.status) for row in found] == [("one-box", "conflict"), ("two-box", "conflict")]
+    assert "two-box" in found[0].reason
+    assert "one-box" in found[1].reason
+
+
+def test_a_reserved_name_stays_with_its_owner(defaults: Path, backend: Callable[..., Path]) -> None:
+    """A stranger that takes a name of the default set is in conflict, and the owner works as before."""
+    backend("our-plugins", "ours")
+    backend("squatter", "ours")
+    found = rows("ours", "squatter")
+    assert [(row.distribution, row.status, row.first_party) for row in found] == [
+        ("our-plugins", "available", True),
+        ("squatter", "conflict", False),
+    ]
+    assert found[1].reason == "the name ours belongs to our-plugins"
+
+
+def test_a_reserved_name_is_reserved_even_where_its_owner_is_missing(
+    defaults: Path, backend: Callable[..., Path]
+) -> None:
+    """Nobody slips into the place of a default plugin that is not installed."""
+    backend("squatter", "ours")
+    assert [row.status for row in rows("ours", "squatter")] == ["conflict"]
+
+
+def test_only_the_default_set_has_defaults(install: Install, defaults: Path) -> None:
+    """A stranger's order of preference is not read, nor imported."""
+    install("evil-defaults", points={"claude_bottle.defaults": {"default": "evil_defaults_module:DEFAULTS"}})
+    inventory = read_inventory()
+    assert [pair.backend for pair in inventory.defaults.preference] == ["ours"]
+    assert inventory.defaults.proxy_for("ours") == "way"
+    assert inventory.defaults.proxy_for("box") is None
+
+
+@pytest.mark.parametrize(
+    ("requires", "status"),
+    [
+        ([], "available"),
+        (["claude-bottle-core"], "available"),
+        (["claude-bottle-core>=0.1,<0.2"], "available"),
+        (["Claude_Bottle.Core (>=0.1)"], "available"),
+        (["claude-bottle-core[ca]~=0.1.0"], "available"),
+        (["claude-bottle-core==0.1.*"], "available"),
+        (["claude-bottle-core @ file:///elsewhere"], "available"),
+        (["claude-bottle-core>=99"], "incompatible"),
+        (["claude-bottle-core<0.1"], "incompatible"),
+        (["claude-bottle-core !! nonsense"], "incompatible"),
+        (["claude-bottle-core-extras>=99"], "available"),
+    ],
+)
+def test_an_incompatible_range_is_seen_before_any_import(
+    backend: Callable[..., Path], requires: list[str], status: str
+) -> None:
+    """Compatibility is read from `Requires-Dist` on core; one that asks for no range is taken at its word."""
+    backend("some-box", requires=requires)
+    [row] = rows("box", "some-box")
+    assert row.status == status
+    if status == "incompatible":
+        assert row.reason.startswith("needs claude-bottle-core")
+
+
+def test_the_same_distribution_twice_is_the_first_on_the_path(backend: Callable[..., Path]) -> None:
+    """A stale copy behind an editable install is no conflict with itself."""
+    backend("some-box", version="1.0")
+    backend("some-box", version="2.0")
+    assert [(row.version, row.status) for row in rows("box", "some-box")] == [("2.0", "available")]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "points"),
+    [
+        ("", {BACKEND: {"odd": "m:P"}}),
+        ("Version: 1.0\n", {BACKEND: {"odd": "m:P"}}),
+        (b"Metadata-Version: 2.1\nName: odd\nVersion: 1\nSummary: \xff\xfe\n", {BACKEND: {"odd": "m:P"}}),
+        (None, "[claude_bottle.backend]\nno equals sign\n"),
+        (None, "odd = m:P\n"),
+        (None, "[claude_bottle.backend\nodd = m:P\n"),
+        (None, "\0\0\0"),
+    ],
+)
+def test_odd_metadata_hide_no_other_plugin(
+    install: Install, backend: Callable[..., Path], metadata: str | bytes | None, points: Any
+) -> None:
+    """A distribution without a name, in no encoding, or with entry points that are none, breaks nobody else."""
+    backend("some-box")
+    install("odd", points=points, metadata=metadata)
+    assert [row.status for row in rows("box", "some-box")] == ["available"]
+
+
+def test_no_version_is_shown_as_unknown(backend: Callable[..., Path]) -> None:
+    """A distribution that states no version is listed all the same."""
+    backend("some-box", metadata="Metadata-Version: 2.1\nName: some-box\n")
+    assert [row.version for row in rows("box")] == ["unknown"]
+
+
+def test_an_unknown_group_is_no_plugin(install: Install) -> None:
+    """Entry points of other groups, near misses too, are not ours."""
+    install("some-box", points={"claude_bottle.backends": {"box": "m:P"}, "console_scripts": {"box": "m:P"}})
+    assert rows("box") == []

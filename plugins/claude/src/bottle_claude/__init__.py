@@ -1,0 +1,1 @@
+"""Agent plugins of claude-bottle, and what every agent plugin of ours shares."""

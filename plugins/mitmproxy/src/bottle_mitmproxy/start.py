@@ -1,0 +1,38 @@
+"""The sidecar as it is described to a site, from a plan."""
+
+from bottle_mitmproxy.proxy import MitmproxyProxy
+from bottle_mitmproxy.settings import BUNDLE, POLICY, Settings, render_settings
+from bottle_mitmproxy.trust import read_bundle
+from bottle_mitmproxy.upstream import parse_proxy
+from bottle_mitmproxy.warm import ARGV, ENVIRONMENT
+from claude_bottle.plan.plan import Plan
+from claude_bottle.seam.sidecar import File, SidecarSpec, Site, Warm
+
+__all__ = ["make_settings", "start"]
+
+
+def start(plan: Plan, site: Site, warm: Warm | None) -> MitmproxyProxy:
+    """Describe the process to the site; nothing is waited for."""
+    settings = make_settings(plan)
+    listen = site.listen
+    way = ("--fd", "3") if listen.way == "fd" else ("--listen", f"{listen.host}:{listen.port}", "--root", site.root)
+    spec = SidecarSpec(
+        argv=(*ARGV, *way),
+        files=(File(POLICY, render_settings(settings)), File(BUNDLE, read_bundle(plan.egress.upstream.ca))),
+        env=ENVIRONMENT,
+        warm=warm,
+    )
+    return MitmproxyProxy(site.run(spec), settings)
+
+
+def make_settings(plan: Plan) -> Settings:
+    """Return what the plan says about egress, as the proxy's own data."""
+    egress = plan.egress
+    return Settings(
+        name=plan.slug,
+        bottle=plan.bottle,
+        rules=egress.rules,
+        private_addresses=egress.private_addresses,
+        upstream_hosts=egress.upstream.hosts,
+        upstream_proxy=parse_proxy(egress.upstream.proxy) if egress.upstream.proxy else None,
+    )

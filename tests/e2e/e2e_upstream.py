@@ -1,0 +1,140 @@
+"""The Internet of the end-to-end tests: HTTPS on loopback under several names, vouched for by a CA of its own."""
+
+import ssl
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+__all__ = ["ALLOWED", "AUTHORITY", "OTHER", "Internet", "Seen"]
+
+AUTHORITY = "end-to-end upstream authority"
+ALLOWED, OTHER = "api.e2e.test", "other.e2e.test"
+NAMES = (ALLOWED, OTHER, "warn.e2e.test", "opaque.e2e.test", "deep.wild.e2e.test")
+
+
+class Seen(NamedTuple):
+    """A request that got through, with the name that the client asked for."""
+
+    host: str
+    method: str
+    target: str
+    headers: str
+    body: bytes
+
+
+class Internet:
+    """Two servers, with and without TLS, under every name. `folder` is served; any other path is answered with `hello`.
+
+    `seen` are the requests that arrived.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.seen: list[Seen] = []
+        self.folder = folder / "served"
+        self.folder.mkdir()
+        self.ca = folder / "authority.pem"
+        context = _context(folder, self.ca)
+        handler = _handler(self.seen, self.folder)
+        secure, plain = (ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2))
+        secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
+        self._servers = (secure, plain)
+        self.tls_port, self.plain_port = secure.server_port, plain.server_port
+        for server in self._servers:
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def config(self, plain: Sequence[str] = ("plain.e2e.test",)) -> str:
+        """Return a user's `config.yaml` that leads here."""
+        places = dict.fromkeys(NAMES, self.tls_port) | dict.fromkeys(plain, self.plain_port)
+        hosts = "".join(f"    {name}: 127.0.0.1:{port}\n" for name, port in places.items())
+        return f"upstream:\n  ca: [{self.ca}]\n  hosts:\n{hosts}"
+
+    def got(self, text: str) -> bool:
+        """Whether some request that arrived holds a text."""
+        return any(text in f"{it.target} {it.headers} {it.body.decode('latin-1')}" for it in self.seen)
+
+    def close(self) -> None:
+        """Stop serving."""
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+
+
+def _handler(seen: list[Seen], folder: Path) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            seen.append(Seen(self.headers["Host"], self.command, self.path, str(self.headers), body))
+            status, answer = self._answer()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 - the names that the standard library calls
+
+        def _answer(self) -> tuple[int, bytes]:
+            path = folder / self.path.partition("?")[0].lstrip("/")
+            if path.is_dir() and (index := path / "index.html").is_file():
+                return 200, index.read_bytes()
+            if path.is_file():
+                return 200, path.read_bytes()
+            if self.path.startswith(("/repository.git/", "/simple/")):
+                return 404, b"not here\n"
+            return 200, f"hello from {self.headers['Host']}\n".encode()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing."""
+
+    return Handler
+
+
+def _context(folder: Path, ca_file: Path) -> ssl.SSLContext:
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY)])
+    ca = (
+        _builder(issuer, issuer, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ALLOWED)])
+    certificate = (
+        _builder(subject, issuer, key.public_key())
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in NAMES]), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    pair = folder / "server.pem"
+    pair.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    return context
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+    )

@@ -1,0 +1,157 @@
+"""A forwarded value is in the bottle and nowhere else: a canary is searched for where it could have been left."""
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from e2e_upstream import ALLOWED
+from e2e_user import User, wait_until
+
+RUNTIME = (Path("/run/claude-bottle"), Path("/run/claude-bottle-uids"), Path("/dev/shm"))
+
+
+class Search(NamedTuple):
+    """A value, and where on this machine it might be. `user` is whoever forwarded it."""
+
+    value: bytes
+    user: User
+
+    def files(self) -> set[str]:
+        """Return the files below the user's folders, and those of ours elsewhere, that hold it."""
+        tops = (self.user.folder, *RUNTIME)
+        return {str(path) for top in tops for path in top.rglob("*") if path.is_file() and self.value in read(path)}
+
+    def processes(self, what: str) -> set[str]:
+        """Return the command lines of the processes whose `environ` or `cmdline` holds it."""
+        pids = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return {name(path) for path in pids if self.value in read(path / what)}
+
+
+def read(path: Path) -> bytes:
+    """Return what can be read of a file now."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def name(process: Path) -> str:
+    """Return a process's command line, in which `sleep` stands for the agent."""
+    return read(process / "cmdline").replace(b"\0", b" ").decode("utf-8", "replace").strip()
+
+
+@pytest.fixture
+def canary() -> str:
+    """A value that is nowhere yet, and that no pattern of credentials knows."""
+    return f"canary{secrets.token_hex(12)}"
+
+
+def secret_manifest(user: User) -> None:
+    """Write a manifest with a variable of each kind."""
+    env = {"LITERAL": "open", "SECRET": {"secret": "the secret"}, "MADE": "${FIRST}${SECOND:-}"}
+    egress = {"allowlist": [ALLOWED], "private_addresses": ["127.0.0.0/8"]}
+    user.manifest({"egress": egress, "env": env})
+
+
+@pytest.fixture
+def running(user: User, canary: str) -> Iterator[Search]:
+    """A bottle in the foreground that was given the canary twice: from a file, and put together from two variables."""
+    secret_manifest(user)
+    (user.home / "secret").write_text(f"{canary}\n")
+    half = len(canary) // 2
+    with (user.folder / "stderr").open("wb") as messages:
+        process = user.begin(
+            *("start", "reviewer", "--file", "bottle.yaml", "--yes", "--debug"),
+            *("--secret-file", f"SECRET={user.home}/secret", "--", "sleep", "61"),
+            env={"FIRST": canary[:half], "SECOND": canary[half:]},
+            stderr=messages,
+        )
+    assert wait_until(lambda: [row["state"] for row in user.listed()] == ["running"])
+    assert wait_until(lambda: Search(canary.encode(), user).processes("environ"))
+    yield Search(canary.encode(), user)
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_all_kinds_arrive(user: User, canary: str) -> None:
+    """S7, S10, S18: a literal, a secret and an interpolated variable are in the agent's environment, by their names."""
+    secret_manifest(user)
+    (user.home / "secret").write_text(f"{canary}\n")
+    options = ("--secret-file", f"SECRET={user.home}/secret")
+    script = 'printf "%s|" "$LITERAL" "$SECRET" "$MADE" "$FIRST"'
+    done = user.start("sh", "-c", script, options=options, env={"FIRST": canary[::-1]})
+    assert done.out == f"open|{canary}|{canary[::-1]}||"
+    assert canary not in done.err
+    assert canary[::-1] not in done.err
+
+
+def test_a_value_is_in_no_file_and_no_process_but_the_agent(running: Search) -> None:
+    """S7: no argument, no environment of ours, no file; the search finds it where it was put on purpose."""
+    assert running.processes("environ") == {"sleep 61"}
+    assert running.processes("cmdline") == set()
+    assert running.files() == {str(running.user.home / "secret")}
+
+
+def test_a_value_is_with_other_commands_too_and_with_nobody_else(running: Search) -> None:
+    """`bottle exec` runs with the same environment, without ever having the value itself."""
+    process = running.user.begin("exec", "reviewer", "--", "sleep", "62")
+    assert wait_until(lambda: running.processes("environ") == {"sleep 61", "sleep 62"})
+    assert running.processes("cmdline") == set()
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_a_value_is_not_on_record(user: User, canary: str) -> None:
+    """S7: an agent that sends the value away leaves it in no event, no log and no message of ours."""
+    secret_manifest(user)
+    (user.home / "secret").write_text(canary)
+    url = f"https://{ALLOWED}/path/$SECRET?key=$SECRET"
+    script = f"curl -s {url}; curl -s https://$SECRET.e2e.test/; curl -s http://{ALLOWED}:81/$SECRET"
+    options = ("--secret-file", f"SECRET={user.home}/secret", "--debug", "--timings")
+    done = user.start("sh", "-c", script, options=options, env={"FIRST": "x"})
+    assert len(user.events()) == 3
+    assert canary not in done.err
+    assert Search(canary.encode(), user).files() == {str(user.home / "secret")}
+
+
+def test_a_value_outlives_nothing(user: User, canary: str) -> None:
+    """After a detached bottle was stopped, and after a crash that was cleaned up, only its own file has the value."""
+    secret_manifest(user)
+    (user.home / "secret").write_text(canary)
+    options = ("--secret-file", f"SECRET={user.home}/secret", "--detach")
+    search = Search(canary.encode(), user)
+    user.start(options=options, env={"FIRST": "x"})
+    assert search.processes("environ") == set()
+    user.bottle("stop", "reviewer")
+    user.start("sleep", "63", options=options, env={"FIRST": "x"})
+    assert wait_until(lambda: search.processes("environ") == {"sleep 63"})
+    [row] = user.listed()
+    subprocess.run(["kill", "-KILL", str(row["pid"])], check=True)
+    assert wait_until(lambda: search.processes("environ") == set())
+    user.bottle("cleanup", "--yes")
+    assert search.files() == {str(user.home / "secret")}
+
+
+def test_the_preflight_has_names_alone(user: User, canary: str) -> None:
+    """S10: text and JSON list literals and forwarded variables apart, and no value of either."""
+    secret_manifest(user)
+    (user.home / "secret").write_text(canary)
+    words = ("start", "reviewer", "--dry-run", "--secret-file", f"SECRET={user.home}/secret")
+    env = {"FIRST": canary[::-1]}
+    text, json = (user.bottle(*words, *form, env=env) for form in ((), ("--format=json",)))
+    for shown in (text.out + text.err, json.out + json.err):
+        assert [value for value in (canary, canary[::-1], "open") if value in shown] == []
+        assert [key for key in ("LITERAL", "SECRET", "MADE") if key not in shown] == []
+
+
+def test_a_secret_without_a_terminal_is_a_problem(user: User) -> None:
+    """S18: what cannot be asked for, or is not set, is said before anything is launched, with the way to give it."""
+    secret_manifest(user)
+    done = user.start("true")
+    assert done.code == 125
+    assert "--secret-file SECRET=PATH" in done.err
+    assert "MADE needs the host's variable FIRST" in done.err
+    assert user.events() == []
