@@ -202,7 +202,9 @@ def test_the_prompt_is_always_a_file(user: User) -> None:
 def test_there_is_no_root_for_the_agent(user: User) -> None:
     """S20: root inside is for provisioning, where a backend has it; this one has none, and says so."""
     user.detached()
-    assert user.bottle("exec", "--root", "reviewer", "--", "id").code == 2
+    done = user.bottle("exec", "--root", "reviewer", "--", "id")
+    assert (done.code, done.out) == (125, "")
+    assert "there is no root in this bottle" in done.err
 
 
 def test_what_lies_behind_the_proxy_is_shown(user: User) -> None:
