@@ -4,6 +4,10 @@ BIN := $(VENV)/bin
 # Programs of the environment come first: `bottle`, and a `python3` that can import it.
 IN_ENV := PATH="$(abspath $(BIN)):$$PATH"
 EXPORT := uv export --quiet --all-packages --no-emit-workspace --no-annotate --no-header --format requirements-txt
+# What is in the proxy's image, whose Python is Debian's.
+PROXY_IMAGE := plugins/mitmproxy/src/bottle_mitmproxy/image
+PROXY_EXPORT := uv export --quiet --package bottle-mitmproxy --no-emit-workspace --no-annotate --no-header --no-hashes
+PROXY_PINS := uv pip compile --quiet - --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-header
 
 .PHONY: help demo test check pytest test-user bench constraints clean setup-run setup-dev
 
@@ -37,6 +41,8 @@ constraints: ## pin and hash anew what the pyproject files ask for (needs uv)
 	$(EXPORT) --all-extras --all-groups --output-file constraints.txt
 	$(EXPORT) --all-extras --no-default-groups --output-file constraints-run.txt
 	$(EXPORT) --only-group build --output-file constraints-build.txt
+	$(PROXY_EXPORT) --no-default-groups | $(PROXY_PINS) --output-file $(PROXY_IMAGE)/requirements.txt
+	$(PROXY_EXPORT) --only-group build | $(PROXY_PINS) --output-file $(PROXY_IMAGE)/build.txt
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) .work dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis uv.lock

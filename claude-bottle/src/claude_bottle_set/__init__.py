@@ -8,6 +8,7 @@ DEFAULTS = Defaults(
     preference=(Pair("bwrap", "mitmproxy"),),
     reserved=(
         Reserved("backend", "bwrap", "bottle-bwrap"),
+        Reserved("backend", "docker", "bottle-docker"),
         Reserved("proxy", "mitmproxy", "bottle-mitmproxy"),
         Reserved("agent", "shell", "bottle-claude"),
     ),

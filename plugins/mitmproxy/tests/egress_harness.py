@@ -141,6 +141,9 @@ class FolderSite:
         self.listener.close()
         return self.sidecar
 
+    def settle(self) -> None:
+        """Nothing takes long here."""
+
     def witness(self) -> AbstractContextManager[Sequence[Address]]:
         """There is no bottle to look from."""
         raise NotImplementedError

@@ -175,11 +175,15 @@ def test_importing_the_plugin_costs_nothing() -> None:
 
 
 def test_the_traits_are_honest() -> None:
-    """A process of this machine, either way of listening; it injects nothing."""
+    """A process of this machine or an image, either way of listening; it injects nothing."""
     assert PLUGIN.kind == "proxy"
     traits = PLUGIN.proxy_traits
     assert traits is not None
-    assert (traits.runs, traits.listen, traits.inject) == (frozenset({"process"}), frozenset({"fd", "tcp"}), False)
+    assert (traits.runs, traits.listen, traits.inject) == (
+        frozenset({"process", "image"}),
+        frozenset({"fd", "tcp"}),
+        False,
+    )
 
 
 def test_warming_up_makes_no_file_and_can_be_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

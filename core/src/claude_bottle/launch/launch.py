@@ -61,8 +61,13 @@ class Running(NamedTuple):
 
 
 def warm_up(prepared: Prepared) -> Warm | None:
-    """Let the proxy begin its slow imports; whoever gets the process must hand it over or end it."""
-    proxy = prepared.team.proxy
+    """Let the proxy begin its slow imports; whoever gets the process must hand it over or end it.
+
+    None where the proxy will not be a process of this machine.
+    """
+    proxy, traits = prepared.team.proxy, prepared.team.backend.plugin.backend_traits
+    if traits is None or traits.runs != "process":
+        return None
     return ask_maybe(proxy, lambda: proxy.hooks.warm_up(plan=prepared.plan))
 
 
@@ -112,6 +117,8 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with phase("proxy"), course.signals.held():
         proxy = ask(front, lambda: front.hooks.start_proxy(plan=plan, site=site, secrets=secrets, warm=warm))
         undo.register("proxy", proxy.stop)
+    with phase("images"):
+        ask_maybe(backend, site.settle)
     with phase("bottle"), course.signals.held():
         env = dict(plan.literals) | dict(proxy.env)
         bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=secrets))

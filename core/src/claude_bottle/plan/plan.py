@@ -30,7 +30,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
     of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
-    `lines` are label and text.
+    `install` are the agent's commands for an image, see `seam.part.Part`. `lines` are label and text.
     """
 
     agent: str
@@ -42,6 +42,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     egress: EgressPlan
     argv: tuple[str, ...]
     prompt_option: tuple[str, ...] = ()
+    install: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     runtime: str | None = None
     literals: tuple[tuple[str, str], ...] = ()
@@ -88,6 +89,7 @@ def assemble_plan(
         ),
         argv=argv,
         prompt_option=prompt_option,
+        install=tuple(command for part in parts for command in part.install),
         words=spec.words,
         runtime=spec.runtime,
         literals=names.literals,

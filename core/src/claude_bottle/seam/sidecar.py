@@ -132,6 +132,10 @@ class Site(Protocol):
         """Begin to run a sidecar. Never waits."""
         ...
 
+    def settle(self) -> None:
+        """Wait for what may take minutes, such as an image that is built or fetched; a signal may break in here."""
+        ...
+
     def witness(self) -> AbstractContextManager[Sequence[Address]]:
         """Open a listener on the host, at each address at which a bottle might see the host."""
         ...

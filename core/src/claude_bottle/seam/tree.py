@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError
 
@@ -70,20 +71,21 @@ def unpack(stream: BinaryIO) -> Iterator[Entry]:
     """Yield the entries of a tar stream that nobody vouches for.
 
     Names that leave the tree are an error; devices, sockets and the like are passed over; a hard link
-    comes as the file that it names. Only permission bits are kept: no setuid, setgid or sticky bit.
+    comes as the file or link that it names. Only permission bits are kept: no setuid, setgid or sticky bit.
     """
     import tarfile  # noqa: PLC0415 - as above
 
-    seen: dict[str, FileEntry] = {}
+    seen: dict[str, FileEntry | LinkEntry] = {}
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for info in tar:
             name, mode = checked_name(info.name), info.mode & 0o777
             if info.isdir():
                 yield FolderEntry(name, mode)
             elif info.issym():
-                yield LinkEntry(name, info.linkname)
+                seen[name] = LinkEntry(name, info.linkname)
+                yield seen[name]
             elif info.islnk() and (known := seen.get(checked_name(info.linkname))) is not None:
-                yield FileEntry(name, known.data, mode)
+                yield replace(known, name=name)
             elif info.isfile() and (content := tar.extractfile(info)) is not None:
                 entry = FileEntry(name, content.read(), mode)
                 seen[name] = entry

@@ -104,6 +104,9 @@ class StageSite:
         self._sidecars.append(sidecar)
         return sidecar
 
+    def settle(self) -> None:
+        """Nothing takes long here."""
+
     @contextmanager
     def witness(self) -> Generator[Sequence[Address]]:
         """Listen on this machine, unless the environment wants a witness that is none."""

@@ -75,6 +75,9 @@ class BwrapSite:
         self._note(sidecar.process.pid)
         return sidecar
 
+    def settle(self) -> None:
+        """See `seam.sidecar.Site`: nothing here takes long."""
+
     def witness(self) -> AbstractContextManager[Sequence[Address]]:
         """See `seam.sidecar.Site`."""
         return open_witness(own_addresses())

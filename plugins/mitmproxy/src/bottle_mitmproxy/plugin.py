@@ -87,5 +87,5 @@ class Mitmproxy:
 PLUGIN = proxy(
     Mitmproxy(),
     section=NoSection,
-    traits=ProxyTraits(runs=frozenset({"process"}), listen=frozenset({"tcp", "fd"})),
+    traits=ProxyTraits(runs=frozenset({"process", "image"}), listen=frozenset({"tcp", "fd"})),
 )

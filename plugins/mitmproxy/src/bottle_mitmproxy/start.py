@@ -1,10 +1,11 @@
 """The sidecar as it is described to a site, from a plan."""
 
+from bottle_mitmproxy.image import proxy_recipe
 from bottle_mitmproxy.proxy import MitmproxyProxy
 from bottle_mitmproxy.settings import BUNDLE, POLICY, Settings, render_settings
 from bottle_mitmproxy.trust import read_bundle
 from bottle_mitmproxy.upstream import parse_proxy
-from bottle_mitmproxy.warm import ARGV, ENVIRONMENT
+from bottle_mitmproxy.warm import ARGV, ENVIRONMENT, IN_IMAGE
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.sidecar import File, SidecarSpec, Site, Warm
 
@@ -15,9 +16,12 @@ def start(plan: Plan, site: Site, warm: Warm | None) -> MitmproxyProxy:
     """Describe the process to the site; nothing is waited for."""
     settings = make_settings(plan)
     listen = site.listen
-    way = ("--fd", "3") if listen.way == "fd" else ("--listen", f"{listen.host}:{listen.port}", "--root", site.root)
+    # In a container's own network the agent's name for it is no address of its own.
+    host = "0.0.0.0" if site.runs == "image" else listen.host  # noqa: S104 - nobody but the agent is on that network
+    way = ("--fd", "3") if listen.way == "fd" else ("--listen", f"{host}:{listen.port}", "--root", site.root)
     spec = SidecarSpec(
-        argv=(*ARGV, *way),
+        argv=(*(IN_IMAGE if site.runs == "image" else ARGV), *way),
+        image=proxy_recipe() if site.runs == "image" else None,
         files=(File(POLICY, render_settings(settings)), File(BUNDLE, read_bundle(plan.egress.upstream.ca))),
         env=ENVIRONMENT,
         warm=warm,

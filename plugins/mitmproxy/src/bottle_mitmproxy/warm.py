@@ -4,11 +4,14 @@ import socket
 import subprocess
 import sys
 
+from bottle_mitmproxy.image import PYTHON
 from claude_bottle.seam.sidecar import Warm
 
-__all__ = ["ARGV", "ENVIRONMENT", "spawn"]
+__all__ = ["ARGV", "ENVIRONMENT", "IN_IMAGE", "spawn"]
 
-ARGV = (sys.executable, "-P", "-m", "bottle_mitmproxy.sidecar")
+MODULE = ("-P", "-m", "bottle_mitmproxy.sidecar")
+ARGV = (sys.executable, *MODULE)
+IN_IMAGE = (PYTHON, *MODULE)
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 """Nothing of the host's environment: it holds secrets, and variables that change what Python and TLS do."""
 

@@ -1,0 +1,16 @@
+"""The agent's image as a recipe."""
+
+from collections.abc import Sequence
+from importlib import resources
+
+from claude_bottle.seam.sidecar import Recipe
+
+__all__ = ["agent_recipe"]
+
+NAME = "claude-bottle-agent"
+
+
+def agent_recipe(install: Sequence[str]) -> Recipe:
+    """Return the recipe of an agent's image: the packaged base, and what the agent's plugin wants installed."""
+    base = resources.files(__name__).joinpath("Containerfile").read_text(encoding="utf-8")
+    return Recipe(name=NAME, containerfile=base + "".join(f"RUN {command}\n" for command in install))

@@ -1,0 +1,152 @@
+"""Images: found under their name, built from a recipe, or fetched; once for all launches that want the same."""
+
+import fcntl
+import hashlib
+import io
+import os
+import tarfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event
+
+from bottle_docker.engine import Engine
+from bottle_docker.labels import BUILD
+from claude_bottle.errors import BottleError, LaunchError
+from claude_bottle.seam.folders import cache_dir, private_dir
+from claude_bottle.seam.sidecar import Recipe
+
+__all__ = ["Images", "building", "tag_of"]
+
+DOCKERFILE = "Dockerfile"
+WIDTH = 90  # characters of a step that are shown
+AUTHORITIES = "authorities.pem"
+OTHER_WAY = "or use the embedded set, which needs none: --backend bwrap --proxy mitmproxy"
+
+
+class Images:
+    """What one launch needs; `ended` makes a build or a fetch that is under way give up."""
+
+    def __init__(self, engine: Engine, say: Callable[[str], None], ended: Event) -> None:
+        self._engine = engine
+        self._say = say
+        self._ended = ended
+
+    def ensure(self, image: str | Recipe) -> str:
+        """Return the name of an image that is now there; LaunchError with the cure if it cannot be had."""
+        if isinstance(image, str):
+            if self._engine.image_id(image) is None:
+                self._fetch(image)
+            return image
+        tag = tag_of(image)
+        if self._engine.image_id(tag) is None:
+            with building(tag, self._ended):
+                if self._engine.image_id(tag) is None:  # whoever had the lock may have built it
+                    self._build(image, tag)
+        return tag
+
+    def _fetch(self, name: str) -> None:
+        self._say(f"fetching {name} (once)")
+        try:
+            for _ in self._engine.pull(name, self._ended.is_set):
+                pass
+        except BottleError as error:
+            flag = "choose another with --proxy mitmproxy" if "pipelock" in name else "name one that is here"
+            raise LaunchError(
+                f"the image {name} is not here and cannot be fetched: {error.message}",
+                f"`docker pull {name}`, or {flag}",
+            ) from error
+
+    def _build(self, recipe: Recipe, tag: str) -> None:
+        self._say(f"building {tag} (once, a minute or two)")
+        last = ""
+        try:
+            for line in self._engine.build(context_of(recipe), tag, self._ended.is_set):
+                last = line.rpartition("\n")[2]
+                if line.startswith("Step ") and f" LABEL {BUILD}" not in line:
+                    self._say(f"  {shortened(line)}")
+        except BottleError as error:
+            if self._ended.is_set():
+                raise
+            after = f"; it said last: {last}" if last else ""
+            raise LaunchError(f"the image {tag} cannot be built: {error.message}{after}", OTHER_WAY) from error
+        finally:
+            self._forget_layers(recipe)
+        if self._engine.image_id(tag) is None:
+            raise LaunchError(f"the image {tag} was not built, without a word why")
+
+    def _forget_layers(self, recipe: Recipe) -> None:
+        """Remove what the build leaves beside its image: earlier stages, and the last layer of one that failed."""
+        with suppress(BottleError):
+            for layer in self._engine.dangling_images(f"{BUILD}={digest_of(recipe)}"):
+                self._engine.remove_image(layer)
+
+
+def shortened(line: str) -> str:
+    """Return a step of a build in one line of a terminal."""
+    line = " ".join(line.split())
+    return line if len(line) <= WIDTH else line[: WIDTH - 2] + " …"
+
+
+def tag_of(recipe: Recipe) -> str:
+    """Return a recipe's image with the hash of its inputs as the tag."""
+    return f"{recipe.name}:{digest_of(recipe)}"
+
+
+def digest_of(recipe: Recipe) -> str:
+    """Return 16 hex digits that change with the containerfile and with each file's name, mode and content."""
+    digest = hashlib.sha256(recipe.containerfile.encode())
+    for file in sorted(recipe.files, key=lambda file: file.name):
+        digest.update(f"\0{file.name}\0{file.mode:o}\0{len(file.data)}\0".encode())
+        digest.update(file.data)
+    return digest.hexdigest()[:16]
+
+
+def context_of(recipe: Recipe) -> bytes:
+    """Return the build's folder as a tar archive."""
+    buffer = io.BytesIO()
+    members = [(file.name, file.data, file.mode) for file in recipe.files]
+    members += [(AUTHORITIES, recipe.authorities, 0o644), (DOCKERFILE, labelled(recipe).encode(), 0o644)]
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data, mode in members:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), mode
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def labelled(recipe: Recipe) -> str:
+    """Return the containerfile with a label as the first step of each stage: half-built layers are found by it."""
+    label = f"LABEL {BUILD}={digest_of(recipe)}"
+    lines: list[str] = []
+    for line in recipe.containerfile.splitlines():
+        lines.append(line)
+        if line.upper().startswith("FROM "):
+            lines.append(label)
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def building(tag: str, ended: Event | None = None) -> Generator[None]:
+    """Hold the lock of one image's build on this machine, waiting for it; LaunchError once `ended` is set.
+
+    Without `ended` nothing is waited for: BlockingIOError if somebody has it.
+    """
+    folder = private_dir(private_dir(private_dir(cache_dir()) / "docker") / "builds")
+    path = Path(folder, tag.rpartition(":")[2])
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if ended is None:
+                    raise
+                if ended.is_set():
+                    raise LaunchError("given up") from None
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(fd)

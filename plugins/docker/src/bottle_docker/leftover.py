@@ -1,0 +1,86 @@
+"""What is found of launches: the bottles that run, and what crashed ones left."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from bottle_docker.bottle import DockerBottle
+from bottle_docker.engine import Engine
+from bottle_docker.labels import BUILD, LAUNCH, ROLE, Mark
+from bottle_docker.site import sweep
+
+__all__ = ["Leftovers", "find_bottles", "find_leftovers", "remove_leftovers"]
+
+
+class Leftover(Struct, frozen=True):
+    """One thing of a dead launch: what kind it is, its name, and the launch's label."""
+
+    kind: str
+    name: str
+    launch: str
+
+
+class Leftovers(Struct, frozen=True):
+    """All that dead launches of this user left, and the layers of images that were never finished."""
+
+    found: tuple[Leftover, ...] = ()
+    layers: tuple[str, ...] = ()
+
+    def lines(self) -> Sequence[str]:
+        """See `seam.cleanup.CleanupPlan`."""
+        return [
+            *(f"{it.kind} {it.name}" for it in self.found),
+            *(f"image layer {layer.partition(':')[2][:12]}" for layer in self.layers),
+        ]
+
+
+def find_bottles(engine: Engine) -> Sequence[DockerBottle]:
+    """Return a handle for each bottle of this user whose container runs, whoever of its terminals asks."""
+    bottles: list[DockerBottle] = []
+    for container in engine.containers(f"{ROLE}=agent", stopped=False):
+        mark = Mark.read(container.labels)
+        if mark is not None and mark.ours and mark.owner.alive():
+            end = Ending(engine, mark, container.name)
+            bottles.append(DockerBottle(engine, container.id, container.name, mark, end=end))
+    return bottles
+
+
+class Ending(Struct, frozen=True):
+    """How a bottle is ended by another process than its own."""
+
+    engine: Engine
+    mark: Mark
+    name: str
+
+    def __call__(self) -> None:
+        """Ask the launch to take itself down, wait until it has, and sweep what it could not. Idempotent."""
+        self.mark.owner.end(f"the launch of {self.name}")
+        sweep(self.engine, self.mark.launch)
+
+
+def find_leftovers(engine: Engine) -> Leftovers:
+    """Return what dead launches left. A launch of another machine, or of which we know nothing, is not among them."""
+    listed = [
+        *(("container", it.name, it.labels) for it in engine.containers(LAUNCH)),
+        *(("network", it.name, it.labels) for it in engine.networks(LAUNCH)),
+        *(("volume", it.name[:12], it.labels) for it in engine.volumes(LAUNCH)),
+    ]
+    found: list[Leftover] = []
+    for kind, name, labels in listed:
+        mark = Mark.read(labels)
+        if mark is not None and is_dead(mark):
+            found.append(Leftover(kind, name, mark.launch))
+    return Leftovers(tuple(found), tuple(engine.dangling_images(BUILD)))
+
+
+def is_dead(mark: Mark) -> bool:
+    """Say whether a launch of this user has ended; False where that cannot be known."""
+    return mark.ours and mark.owner.alive() is False
+
+
+def remove_leftovers(engine: Engine, plan: Leftovers) -> None:
+    """Remove what was listed, as far as it is still there; its owner was dead then, and stays so."""
+    for launch in dict.fromkeys(it.launch for it in plan.found):
+        sweep(engine, launch)
+    for layer in plan.layers:
+        engine.remove_image(layer)

@@ -1,0 +1,180 @@
+"""One bottle's networks and containers, made side by side, and found again by their label when they go."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from ipaddress import IPv4Network
+from socket import AF_INET
+from threading import Event
+from typing import NamedTuple, TypeVar
+
+from bottle_docker.archive import pack_archive
+from bottle_docker.bottle import DockerBottle
+from bottle_docker.containers import PORT, PROXY, agent_body, proxy_body
+from bottle_docker.engine import Engine
+from bottle_docker.execs import exports
+from bottle_docker.image import agent_recipe
+from bottle_docker.images import Images
+from bottle_docker.labels import LAUNCH, Mark
+from bottle_docker.listing import Network
+from bottle_docker.networks import Segment, isolation, make_network
+from bottle_docker.section import DockerSection
+from bottle_docker.sidecar import ROOT, ContainerSidecar, Started, archive_of
+from bottle_docker.stream import Stream
+from bottle_docker.tail import Tail
+from bottle_docker.trust import Trust, read_trust
+from claude_bottle.errors import LaunchError, NameTakenError
+from claude_bottle.plan.plan import Plan
+from claude_bottle.seam.names import candidates, taken_message
+from claude_bottle.seam.owner import Launch
+from claude_bottle.seam.sidecar import Address, SidecarSpec
+from claude_bottle.seam.traits import Listen, Runs
+from claude_bottle.seam.witness import open_witness, own_addresses
+
+__all__ = ["DockerSite", "sweep"]
+
+T = TypeVar("T")
+WORKERS = 6
+STARTING = 30.0  # seconds that the agent's first process may take to say that it is there
+
+
+class Made(NamedTuple):
+    """The agent's container before it starts, and what its image trusts."""
+
+    container: str
+    name: str
+    trust: Trust
+
+
+class DockerSite:
+    """What `open_site` began. Its threads make everything; whoever needs a thing waits for that one."""
+
+    def __init__(self, engine: Engine, plan: Plan, launch: Launch, say: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._plan = plan
+        self._section = plan.section(DockerSection)
+        self._mark = Mark.of(launch, plan.bottle, plan.slug)
+        self._ended = Event()
+        self._images = Images(engine, say, self._ended)
+        self._pool = ThreadPoolExecutor(WORKERS, "docker")
+        pool = IPv4Network(self._section.subnets)
+        self._inside = self._pool.submit(self._network, "internal", pool, isolation(engine.api))
+        self._outside = self._pool.submit(self._network, "egress", pool, {})
+        wanted = self._section.image or agent_recipe(plan.install)
+        self._long = [self._pool.submit(self._images.ensure, wanted)]
+        self._agent = self._pool.submit(self._make_agent, self._long[0])
+        self._stdin: Stream | None = None
+
+    @property
+    def runs(self) -> Runs:
+        """See `seam.sidecar.Site`."""
+        return "image"
+
+    @property
+    def root(self) -> str:
+        """See `seam.sidecar.Site`."""
+        return ROOT
+
+    @property
+    def listen(self) -> Listen:
+        """See `seam.sidecar.Site`: the agent's container knows the proxy under this name alone."""
+        return Listen("tcp", PROXY, PORT)
+
+    def run(self, spec: SidecarSpec) -> ContainerSidecar:
+        """See `seam.sidecar.Site`."""
+        if spec.image is None:
+            raise LaunchError("this proxy has no image, and containers are made of images")
+        image = self._pool.submit(self._images.ensure, spec.image)
+        self._long.append(image)
+        return ContainerSidecar(self._engine, self._pool.submit(self._start_sidecar, spec, image))
+
+    def settle(self) -> None:
+        """See `seam.sidecar.Site`: wait for the images."""
+        for future in self._long:
+            future.result()
+
+    def witness(self) -> AbstractContextManager[Sequence[Address]]:
+        """See `seam.sidecar.Site`: at every address at which the engine's host might be seen from a container."""
+        gateways = [self._outside.result().gateway, *default_gateways(self._engine.networks())]
+        return open_witness([*((AF_INET, address) for address in dict.fromkeys(gateways)), *own_addresses()])
+
+    def start(self, environment: Mapping[str, str]) -> DockerBottle:
+        """Start the agent's container, give its first process the environment, and return the bottle."""
+        made = self._agent.result()
+        self._stdin = self._engine.attach(made.container, stdin=True)
+        self._engine.start(made.container)
+        text = exports(environment).encode()
+        self._stdin.send(f"{len(text)}\n".encode() + text)
+        tail = Tail(self._stdin)
+        if next(tail.lines(STARTING), b"") != b"ready":
+            raise LaunchError(f"the bottle {made.name} did not start: {tail.last_words or 'it said nothing'}")
+        return DockerBottle(self._engine, made.container, made.name, self._mark, end=self.close, trust=made.trust)
+
+    def close(self) -> None:
+        """See `seam.sidecar.Site`: by the launch's label, also what no answer was had about. Idempotent."""
+        self._ended.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._stdin is not None:
+            self._stdin.close()
+        sweep(self._engine, self._mark.launch)
+
+    def _network(self, kind: str, pool: IPv4Network, options: Mapping[str, str]) -> Segment:
+        labels = self._mark.labels("network")
+        return make_network(self._engine, f"claude-bottle-{kind}-{self._mark.slug}", pool, options, labels)
+
+    def _make_agent(self, image: "Future[str]") -> Made:
+        name, inside = image.result(), self._inside.result()
+        made, container = self._create(
+            f"claude-bottle-{self._mark.slug}",
+            lambda it: agent_body(name, it, inside, self._section, self._mark, self._plan.runtime),
+        )
+        if self._section.image:  # nobody vouches that it has these folders for the agent
+            for path in ("/home/agent", "/workspace"):
+                self._engine.put_archive(container, path, pack_archive([(".", None, 0o755, 1000)]))
+        return Made(container, made, read_trust(self._engine, container, name))
+
+    def _start_sidecar(self, spec: SidecarSpec, image: "Future[str]") -> Started:
+        name, outside, inside = image.result(), self._outside.result(), self._inside.result()
+        base = f"claude-bottle-{self._plan.proxy.name}-{self._mark.slug}"
+        _, container = self._create(base, lambda _: proxy_body(name, spec, outside, self._mark))
+        self._engine.put_archive(container, ROOT, archive_of(spec.files, spec.folders))
+        self._engine.connect(inside.network, container, inside.proxy)
+        tail = Tail(self._engine.attach(container))
+        self._engine.start(container)
+        return Started(container, tail)
+
+    def _create(self, base: str, body: Callable[[str], Mapping[str, object]]) -> tuple[str, str]:
+        """Make a container under the first name that is free, and return its name and id."""
+        for name in candidates(base):
+            if self._ended.is_set():
+                raise LaunchError("given up")
+            try:
+                return name, self._engine.create(name, body(name))
+            except NameTakenError:
+                continue
+        raise LaunchError(taken_message(base), "stop one of them, or run `bottle cleanup`")
+
+
+def default_gateways(networks: Sequence[Network]) -> list[str]:
+    """Return the host's addresses on the engine's own default network."""
+    subnets = [subnet for network in networks if network.name == "bridge" for subnet in network.subnets]
+    return [str(IPv4Network(subnet)[1]) for subnet in subnets if ":" not in subnet]
+
+
+def sweep(engine: Engine, launch: str) -> None:
+    """Remove all that carries a launch's label: containers with their volumes, then networks. Idempotent."""
+    label = f"{LAUNCH}={launch}"
+    with ThreadPoolExecutor(WORKERS, "docker") as pool:
+        containers, networks = pool.submit(engine.containers, label), pool.submit(engine.networks, label)
+        each(pool, engine.remove, [container.id for container in containers.result()])
+        each(pool, engine.remove_network, [network.id for network in networks.result()])
+    for volume in engine.volumes(label):
+        engine.remove_volume(volume.name)
+
+
+def each(pool: ThreadPoolExecutor, call: Callable[[str], None], ids: Sequence[str]) -> None:
+    """Do something to each of several things side by side; the first failure is raised once all are done."""
+    futures = [pool.submit(call, it) for it in ids]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        raise errors[0]
