@@ -1,4 +1,4 @@
-"""The Internet of the end-to-end tests: HTTPS on loopback under several names, vouched for by a CA of its own."""
+"""The Internet of the end-to-end tests: HTTPS here under several names, vouched for by a CA of its own."""
 
 import ssl
 import threading
@@ -33,17 +33,18 @@ class Seen(NamedTuple):
 class Internet:
     """Two servers, with and without TLS, under every name. `folder` is served; any other path is answered with `hello`.
 
-    `seen` are the requests that arrived.
+    `seen` are the requests that arrived. `ports` are with and without TLS; 0 is one that is free.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", ports: tuple[int, int] = (0, 0)) -> None:
+        self.address = address
         self.seen: list[Seen] = []
         self.folder = folder / "served"
         self.folder.mkdir()
         self.ca = folder / "authority.pem"
         context = _context(folder, self.ca)
         handler = _handler(self.seen, self.folder)
-        secure, plain = (ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2))
+        secure, plain = (ThreadingHTTPServer((address, port), handler) for port in ports)
         secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
         self._servers = (secure, plain)
         self.tls_port, self.plain_port = secure.server_port, plain.server_port
@@ -54,8 +55,13 @@ class Internet:
     def config(self, plain: Sequence[str] = ("plain.e2e.test",)) -> str:
         """Return a user's `config.yaml` that leads here."""
         places = dict.fromkeys(NAMES, self.tls_port) | dict.fromkeys(plain, self.plain_port)
-        hosts = "".join(f"    {name}: 127.0.0.1:{port}\n" for name, port in places.items())
+        hosts = "".join(f"    {name}: {self.address}:{port}\n" for name, port in places.items())
         return f"upstream:\n  ca: [{self.ca}]\n  hosts:\n{hosts}"
+
+    @property
+    def private(self) -> str:
+        """What `private_addresses` must say for a bottle to be let here."""
+        return f"{self.address}/32"
 
     def got(self, text: str) -> bool:
         """Whether some request that arrived holds a text."""

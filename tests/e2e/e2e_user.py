@@ -19,6 +19,7 @@ BINARIES = Path(sys.executable).parent
 INSIDE = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where a bottle looks for programs, which are the host's."""
 DEADLINE = 60.0
+EMBEDDED = {"backend": "bwrap", "proxy": "mitmproxy"}
 
 
 class Done(NamedTuple):
@@ -31,9 +32,13 @@ class Done(NamedTuple):
 
 
 class User:
-    """Somebody whose every folder is below `folder`, which is short, since the paths of sockets are limited."""
+    """Somebody whose every folder is below `folder`, which is short, since the paths of sockets are limited.
 
-    def __init__(self, config: str = "") -> None:
+    `chosen` is in every bottle of their manifests.
+    """
+
+    def __init__(self, config: str = "", chosen: Mapping[str, Any] = EMBEDDED) -> None:
+        self.chosen = chosen
         self.folder = Path(tempfile.mkdtemp(prefix="e2e-"))
         self.home, self.work, self.state, self.run = (self.folder / name for name in ("home", "work", "state", "run"))
         self.config = self.folder / "config" / "claude-bottle"
@@ -54,7 +59,7 @@ class User:
 
     def manifest(self, bottle: Mapping[str, Any] | None = None, agent: Mapping[str, Any] | None = None) -> Path:
         """Write a manifest with the agent `reviewer` in the bottle `dev`; JSON is YAML."""
-        bottle = {"backend": "bwrap", "proxy": "mitmproxy", **(bottle or {})}
+        bottle = {**self.chosen, **(bottle or {})}
         agents = {"reviewer": {"bottle": "dev", "agent": "shell", **(agent or {})}}
         path = self.work / "bottle.yaml"
         path.write_text(json.dumps({"version": 1, "bottles": {"dev": bottle}, "agents": agents}, indent=1))

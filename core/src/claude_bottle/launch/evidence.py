@@ -66,10 +66,16 @@ def find_evidence(name: str | None) -> Path:
     files = sorted(evidence_dir().glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     for path in reversed(files):
         found = NAME.fullmatch(path.name)
-        if found and (name is None or name in {found["bottle"], found["bottle"].removeprefix("claude-bottle-")}):
+        if found and (name is None or name in _names(found["bottle"])):
             return path
     what = f"no launch of {name} is on record" if name else "no launch is on record"
     raise NotFoundError(what, f"records are kept for {KEPT_DAYS} days in {evidence_dir()}")
+
+
+def _names(bottle: str) -> set[str]:
+    """Return by which names a bottle is asked for: its own and its agent's, whichever of the agent's it was."""
+    agent = bottle.removeprefix("claude-bottle-")
+    return {bottle, agent, re.sub(r"-[0-9]{1,2}$", "", agent)}
 
 
 def label_of(path: Path) -> str:

@@ -63,7 +63,7 @@ class Images:
         last = ""
         try:
             for line in self._engine.build(context_of(recipe), tag, self._ended.is_set):
-                last = line.rpartition("\n")[2]
+                last = last if line.startswith(("Removing ", "--->")) else line.rpartition("\n")[2]
                 if line.startswith("Step ") and f" LABEL {BUILD}" not in line:
                     self._say(f"  {shortened(line)}")
         except BottleError as error:

@@ -9,8 +9,13 @@ __all__ = ["agent_recipe"]
 
 NAME = "claude-bottle-agent"
 
+CLOSING = r"""
+# Last, for what comes before needs names. One that nobody knows fails at once: a bottle's resolver is its proxy.
+RUN sed -i '/^hosts:/d' /etc/nsswitch.conf; echo 'hosts: files' >>/etc/nsswitch.conf
+"""
+
 
 def agent_recipe(install: Sequence[str]) -> Recipe:
     """Return the recipe of an agent's image: the packaged base, and what the agent's plugin wants installed."""
     base = resources.files(__name__).joinpath("Containerfile").read_text(encoding="utf-8")
-    return Recipe(name=NAME, containerfile=base + "".join(f"RUN {command}\n" for command in install))
+    return Recipe(name=NAME, containerfile=base + "".join(f"RUN {command}\n" for command in install) + CLOSING)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from e2e_upstream import ALLOWED, Internet
 from e2e_user import User, wait_until
+from matrix_pair import Pair
+
+from bottle_docker.plugin import open_engine
 
 SIDECAR = b"bottle_mitmproxy.sidecar"
 TOLD = "this bottle has no way out any more"
@@ -16,15 +19,18 @@ curl -s -m 5 --noproxy '*' https://{ALLOWED}/direct; echo $?
 """
 
 
-def sidecar_of(launcher: int) -> int:
-    """Return the process id of a launcher's proxy, which is its child."""
+def kill_proxy(pair: Pair, name: str, launcher: int) -> None:
+    """Kill the proxy of a bottle, given the bottle's name and its launcher: a child of that, or a container."""
+    if pair.contained:
+        open_engine().kill(name.replace("claude-bottle-", f"claude-bottle-{pair.proxy}-"), "SIGKILL")
+        return
     files = Path(f"/proc/{launcher}/task").glob("*/children")
     pids = {int(word) for file in files for word in file.read_text().split()}
     [proxy] = [pid for pid in pids if SIDECAR in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    return proxy
+    os.kill(proxy, signal.SIGKILL)
 
 
-def test_a_proxy_that_is_killed_leaves_no_way_out(user: User, internet: Internet) -> None:
+def test_a_proxy_that_is_killed_leaves_no_way_out(pair: Pair, user: User, internet: Internet) -> None:
     """N14: the agent goes on without a way out, and whoever started it reads so while it still runs."""
     messages = user.folder / "stderr"
     with messages.open("wb") as stderr:
@@ -35,7 +41,7 @@ def test_a_proxy_that_is_killed_leaves_no_way_out(user: User, internet: Internet
     assert process.stdout.readline() == f"hello from {ALLOWED}\n".encode()
     assert process.stdout.readline() == b"up\n"
     assert TOLD not in messages.read_text()
-    os.kill(sidecar_of(process.pid), signal.SIGKILL)
+    kill_proxy(pair, "claude-bottle-reviewer", process.pid)
     assert wait_until(lambda: TOLD in messages.read_text(), 2), messages.read_text()
     assert process.poll() is None
     out, _ = process.communicate(b"\n", timeout=30)
@@ -44,23 +50,23 @@ def test_a_proxy_that_is_killed_leaves_no_way_out(user: User, internet: Internet
     assert user.listed() == []
 
 
-def test_a_detached_bottle_ends_with_its_proxy(user: User) -> None:
+def test_a_detached_bottle_ends_with_its_proxy(pair: Pair, user: User) -> None:
     """N14: nobody watches a detached bottle, so it is taken down, and nothing of it stays."""
     bottle = user.detached()
     [row] = user.listed()
-    os.kill(sidecar_of(row["pid"]), signal.SIGKILL)
+    kill_proxy(pair, row["name"], row["pid"])
     assert wait_until(lambda: user.listed() == [])
     assert bottle.exec("true").code == 125
     logs = user.state / "claude-bottle" / "supervisors"
     assert any(TOLD in log.read_text() for log in logs.glob("*"))
 
 
-def test_the_proxy_of_another_bottle_goes_on(user: User) -> None:
+def test_the_proxy_of_another_bottle_goes_on(pair: Pair, user: User) -> None:
     """N14, S11: two bottles of one agent have a way out each, and the end of one is not the end of the other."""
     one, two = user.detached(), user.detached()
     request = ("curl", "-s", f"https://{ALLOWED}/")
     assert [it.exec(*request).out for it in (one, two)] == [f"hello from {ALLOWED}\n"] * 2
     pids = {row["name"]: row["pid"] for row in user.listed()}
-    os.kill(sidecar_of(pids[one.name]), signal.SIGKILL)
+    kill_proxy(pair, one.name, pids[one.name])
     assert wait_until(lambda: [row["name"] for row in user.listed()] == [two.name])
     assert two.exec(*request).out == f"hello from {ALLOWED}\n"

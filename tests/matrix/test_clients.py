@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from e2e_upstream import ALLOWED, AUTHORITY, OTHER, Internet
 from e2e_user import INSIDE, Bottle, User
+from matrix_pair import Pair
 
 URL = f"https://{ALLOWED}/"
 HELLO = f"hello from {ALLOWED}"
@@ -63,11 +64,13 @@ def test_python_requests(bottle: Bottle) -> None:
     assert HELLO in done.out, done.err
 
 
-def test_node(bottle: Bottle, needs: Callable[[str], None]) -> None:
+def test_node(pair: Pair, bottle: Bottle, needs: Callable[[str], None]) -> None:
     """S2: node, which has its own list of authorities, trusts the CA by NODE_EXTRA_CA_CERTS."""
     needs("node")
     done = bottle.exec("node", "-e", NODE_CONNECT)
     assert HELLO in done.out, done.err
+    if pair.contained:
+        return  # Debian's node believes the system's bundle by itself
     without = bottle.sh(f'NODE_EXTRA_CA_CERTS= node -e "$(cat <<"END"\n{NODE_CONNECT}\nEND\n)"')
     assert HELLO not in without.out
 
@@ -164,6 +167,6 @@ def test_the_fingerprint_that_is_shown_is_that_of_the_ca(user: User) -> None:
     assert "SHA-256" not in user.bottle("start", "reviewer", "--dry-run").err
 
 
-def test_nothing_of_this_needs_more_than_what_the_host_has(bottle: Bottle) -> None:
-    """A bottle looks for programs in the host's own /usr, and nowhere else."""
+def test_programs_are_looked_for_where_the_system_has_them(bottle: Bottle) -> None:
+    """A bottle looks for programs in its own /usr, and nowhere else."""
     assert bottle.exec("printenv", "PATH").out.strip() == INSIDE
