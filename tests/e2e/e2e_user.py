@@ -110,8 +110,9 @@ class User:
         return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return the bottles that run."""
-        return json.loads(self.bottle("list", "--format", "json").out)["bottles"]
+        """Return the bottles that run and are theirs: an engine shows those of everybody with the same uid."""
+        rows = json.loads(self.bottle("list", "--format", "json").out)["bottles"]
+        return [row for row in rows if row["pid"] is not None]
 
     def close(self) -> None:
         """Stop every bottle and remove the home."""

@@ -14,8 +14,12 @@ from e2e_upstream import ALLOWED, Internet
 from e2e_user import Bottle, User
 from matrix_pair import LACKS, PAIRS, Pair
 
+COLUMNS = [
+    pytest.param(pair, id=str(pair), marks=pytest.mark.pipelock if pair.proxy == "pipelock" else ()) for pair in PAIRS
+]
 
-@pytest.fixture(scope="session", params=PAIRS, ids=str)
+
+@pytest.fixture(scope="session", params=COLUMNS)
 def pair(request: pytest.FixtureRequest) -> Pair:
     """Each pair in turn."""
     request.param.check()

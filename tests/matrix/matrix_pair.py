@@ -1,7 +1,6 @@
 """A backend and a proxy that run together here, an upstream that both reach, and users who have chosen them."""
 
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
@@ -17,11 +16,20 @@ from bottle_docker.image import agent_recipe
 from bottle_docker.images import Images
 from bottle_docker.plugin import open_engine
 from bottle_docker.probe import probe as probe_docker
+from bottle_docker.site import default_gateways
+from bottle_mitmproxy.image import proxy_recipe
+from bottle_pipelock.section import IMAGE
 
-__all__ = ["LACKS", "PAIRS", "Pair", "primary_address"]
+__all__ = ["LACKS", "PAIRS", "Pair", "bridge_address"]
 
 LACKS: Mapping[str, Mapping[str, str]] = {
     "mitmproxy": {},
+    "pipelock": {
+        "explain": "the texts of its refusals are fixed (docs/pipelock.md, refusals)",
+        "figures": "its receipts have neither status nor bytes (docs/pipelock.md, the record)",
+        "one level": "it has one action for all hosts that it opens (docs/pipelock.md, levels)",
+        "ports": "it has no rule for ports (docs/pipelock.md, ports)",
+    },
 }
 """What a proxy declares that it cannot hold, by a word that its tests name, with the reason of the skip."""
 
@@ -48,10 +56,19 @@ class Pair(NamedTuple):
         if result.state != "ready":
             wrong = "; ".join(f"{it.what} {it.detail} ({it.cure})" for it in result.findings if not it.ok)
             pytest.skip(f"{self.backend} cannot run here: {wrong}")
+        if self.proxy == "pipelock":
+            if open_engine().image_id(IMAGE) is None:
+                pytest.skip(f"the engine has no {IMAGE}: docker pull it")
+            if os.geteuid() != 0:
+                pytest.skip("needs root, for upstreams at the ports 443 and 80")
 
     def internet(self, folder: Path) -> Internet:
-        """Return upstreams at an address that the proxy reaches: loopback, or for a container the host's own."""
-        return Internet(folder, primary_address() if self.contained else "127.0.0.1")
+        """Return upstreams at an address that the proxy reaches: loopback, or one on the engine's bridge.
+
+        pipelock dials the port that is asked for, so there they have the ports of the real Internet.
+        """
+        ports = (443, 80) if self.proxy == "pipelock" else (0, 0)
+        return Internet(folder, bridge_address() if self.contained else "127.0.0.1", ports)
 
     def user(self, internet: Internet) -> User:
         """Return somebody whose manifests choose this pair."""
@@ -64,17 +81,17 @@ class Pair(NamedTuple):
         return someone
 
 
-PAIRS = (Pair("bwrap", "mitmproxy"), Pair("docker", "mitmproxy"))
+PAIRS = (Pair("bwrap", "mitmproxy"), Pair("docker", "mitmproxy"), Pair("docker", "pipelock"))
 
 
-def primary_address() -> str:
-    """Return this machine's address in the network that leads outside."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))
-        return probe.getsockname()[0]
+def bridge_address() -> str:
+    """Return this machine's address on the engine's default network: a container with a way out reaches it."""
+    return default_gateways(open_engine().networks())[0]
 
 
 def tools_image() -> str:
     """Return an agent's image that has what the tests run inside, building it where it is not there yet."""
+    images = Images(open_engine(), lambda _: None, Event())
+    images.ensure(proxy_recipe())  # no launch of a test has to wait for it
     recipe = msgspec.structs.replace(agent_recipe((TOOLS,)), name="claude-bottle-test-tools")
-    return Images(open_engine(), lambda _: None, Event()).ensure(recipe)
+    return images.ensure(recipe)

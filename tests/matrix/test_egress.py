@@ -1,7 +1,8 @@
 """What may leave: credentials under `block` and `warn`, levels of inspection, ports, and the record of all that."""
 
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -61,13 +62,17 @@ def test_a_credential_does_not_leave_under_block(place: str, levels: Bottle, int
     """S4: a GitHub-shaped token in body, header or URL is a 403 of the proxy, and the upstream never sees it."""
     value = token()
     status, body = curl(levels, PLACES[place].format(token=value, host=ALLOWED))
-    assert (status, "GitHub token" in body) == ("403", True)
+    assert status == "403"
+    assert re.search("github token|contains secret", body, re.IGNORECASE)
     assert not internet.got(value)
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_credential_leaves_under_warn_and_is_on_record(place: str, levels: Bottle, internet: Internet) -> None:
+def test_a_credential_leaves_under_warn_and_is_on_record(
+    place: str, levels: Bottle, internet: Internet, holds: Callable[[str], None]
+) -> None:
     """`warn` forwards the same request and records it, without the token."""
+    holds("one level")
     value = token()
     before = len(events_of(levels, host=WARN, verdict="warn")) if place != "body" else 0
     status, body = curl(levels, PLACES[place].format(token=value, host=WARN))
@@ -114,15 +119,17 @@ def test_a_wildcard_opens_what_is_below_it(levels: Bottle) -> None:
 
 
 @pytest.mark.parametrize("place", [f"{ALLOWED}:22", f"{ALLOWED}:8443", f"{OTHER}:443", f"{OTHER}:80"])
-def test_only_ports_that_are_open_are_reached(place: str, levels: Bottle) -> None:
+def test_only_ports_that_are_open_are_reached(place: str, levels: Bottle, holds: Callable[[str], None]) -> None:
     """N2: an allowed host is open at 443 and 80, one with a port of its own there alone."""
+    holds("ports")
     done = levels.sh(f"curl -sv https://{place}/ 2>&1")
     assert "< HTTP/1.1 403" in done.out
     assert "is not open" in done.out
 
 
-def test_a_port_of_its_own_is_open(levels: Bottle, internet: Internet) -> None:
+def test_a_port_of_its_own_is_open(levels: Bottle, internet: Internet, holds: Callable[[str], None]) -> None:
     """`host:port` opens that port."""
+    holds("ports")
     assert curl(levels, f"https://{OTHER}:8443/")[0] == "200"
     assert internet.seen[-1].host == f"{OTHER}:8443"
 
@@ -131,7 +138,7 @@ def test_the_private_address_of_an_allowed_name_is_refused(user: User, internet:
     """N10: an allowed name that leads to a private address is refused, and the missing line is named."""
     user.manifest({"egress": {"allowlist": [ALLOWED]}})
     done = user.start("curl", "-sS", f"https://{ALLOWED}/")
-    assert f"egress.private_addresses: [{internet.private}]" in done.out
+    assert f"egress.private_addresses: [{internet.private}]" in done.err
     assert "hello" not in done.out
 
 
@@ -139,14 +146,12 @@ def test_every_decision_is_on_record(user: User) -> None:
     """Allowed and refused requests are events of one form, kept for the user alone, and summed up at the end."""
     script = f"curl -s https://{ALLOWED}/some/path?key=value; curl -s https://{OTHER}/; curl -s http://{OTHER}/"
     done = user.start("sh", "-c", script)
-    allowed, *refused = user.events()
-    assert {key: allowed[key] for key in ("verdict", "host", "port", "method", "status", "sent")} == {
+    allowed, *refused = sorted(user.events(), key=lambda event: event["verdict"])
+    assert {key: allowed[key] for key in ("verdict", "host", "port", "method")} == {
         "verdict": "allow",
         "host": ALLOWED,
         "port": 443,
         "method": "GET",
-        "status": 200,
-        "sent": 0,
     }
     assert allowed["bottle"].startswith("claude-bottle-reviewer")
     assert allowed["path"].startswith("/some/path")
@@ -159,6 +164,14 @@ def test_every_decision_is_on_record(user: User) -> None:
     assert f"bottle allow reviewer {OTHER}" in done.err
     [file] = (user.state / "claude-bottle" / "events").iterdir()
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_an_allowed_request_has_its_figures(user: User, holds: Callable[[str], None]) -> None:
+    """What came back, and how many bytes went either way."""
+    holds("figures")
+    user.start("curl", "-s", "-d", "1234", f"https://{ALLOWED}/")
+    (event,) = user.events()
+    assert (event["status"], event["sent"], event["received"] > 0) == (200, 4, True)
 
 
 def test_the_record_is_read_by_logs(user: User) -> None:

@@ -9,7 +9,7 @@ import pytest
 pytestmark = [pytest.mark.wheels, pytest.mark.timeout(300)]
 
 MakeEnvironment = Callable[..., Path]
-PLUGINS = {"bwrap", "mitmproxy", "shell"}
+PLUGINS = {"bwrap", "docker", "mitmproxy", "pipelock", "shell"}
 
 
 def run(environment: Path, program: str, *arguments: str) -> str:
@@ -50,7 +50,13 @@ def test_core_alone_brings_no_heavy_library(core: Path) -> None:
 
 @pytest.mark.parametrize(
     ("distribution", "plugin"),
-    [("bottle-bwrap", "bwrap"), ("bottle-claude", "shell"), ("bottle-mitmproxy", "mitmproxy")],
+    [
+        ("bottle-bwrap", "bwrap"),
+        ("bottle-claude", "shell"),
+        ("bottle-docker", "docker"),
+        ("bottle-mitmproxy", "mitmproxy"),
+        ("bottle-pipelock", "pipelock"),
+    ],
 )
 def test_one_plugin_is_listed_beside_core(make_environment: MakeEnvironment, distribution: str, plugin: str) -> None:
     """Installing a plugin's distribution is all it takes: core comes with it, and lists that one plugin."""

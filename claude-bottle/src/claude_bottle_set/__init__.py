@@ -5,11 +5,12 @@ from claude_bottle.plugins.defaults import Defaults, Pair, Reserved
 __all__ = ["DEFAULTS"]
 
 DEFAULTS = Defaults(
-    preference=(Pair("bwrap", "mitmproxy"),),
+    preference=(Pair("docker", "pipelock"), Pair("bwrap", "mitmproxy")),
     reserved=(
         Reserved("backend", "bwrap", "bottle-bwrap"),
         Reserved("backend", "docker", "bottle-docker"),
         Reserved("proxy", "mitmproxy", "bottle-mitmproxy"),
+        Reserved("proxy", "pipelock", "bottle-pipelock"),
         Reserved("agent", "shell", "bottle-claude"),
     ),
 )

@@ -80,6 +80,11 @@ class FolderSidecar:
         """Nothing runs beside it here."""
         raise NotImplementedError
 
+    @property
+    def last_words(self) -> str:
+        """Nothing is kept of its stderr."""
+        return ""
+
     def wait(self, timeout: float | None = None) -> int | None:
         """Return the exit code once it has ended."""
         try:

@@ -89,6 +89,11 @@ class Sidecar(Protocol):
         """Yield its stdout by line from the beginning, until it ends; DeadlineError after `timeout` seconds."""
         ...
 
+    @property
+    def last_words(self) -> str:
+        """The last line of its stderr so far, in text; empty if it said nothing there."""
+        ...
+
     def exec(self, argv: Sequence[str], timeout: float) -> ExecResult:
         """Run a command beside it."""
         ...

@@ -52,6 +52,11 @@ class StageSidecar:
         done = subprocess.run(argv, timeout=timeout, capture_output=True, check=False)
         return ExecResult(done.returncode, done.stdout, done.stderr)
 
+    @property
+    def last_words(self) -> str:
+        """Nothing is kept of its stderr."""
+        return ""
+
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for its end."""
         with suppress(subprocess.TimeoutExpired):
@@ -190,10 +195,10 @@ class StageBottle:
     def attach(self, argv: Sequence[str], *, root: bool = False, env: Mapping[str, str] | None = None) -> int:
         """Run a command on our own streams."""
         del root
-        step("attach")
         environment = {"PATH": os.environ["PATH"], **self._env, **(env or {})}
         process = subprocess.Popen(argv, env=environment)
         try:
+            step("attach")  # only now: who waits for it sends a signal, which must not come between the two lines above
             code = process.wait()
         except BaseException:
             process.kill()

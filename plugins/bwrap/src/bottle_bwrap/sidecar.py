@@ -22,6 +22,7 @@ from claude_bottle.seam.sidecar import File, SidecarSpec, Warm
 __all__ = ["ProcessSidecar", "start_sidecar", "write_files"]
 
 KEPT = 4096  # lines of its stdout that a second reader still finds
+WORDS = 4096  # bytes of the end of its stderr
 GRACE = 2.0  # seconds between asking it to end and killing it
 
 # Its stdin is the channel; the shell moves that to descriptor 3, where `Listen` says that it is.
@@ -40,7 +41,8 @@ class ProcessSidecar:
         self._count = 0
         self._part = b""
         self._lock = threading.Lock()
-        self._drain = threading.Thread(target=drain, args=(self.process.stderr,), daemon=True)
+        self._words = b""
+        self._drain = threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
         self._drain.start()
 
     def hand_over(self, listener: socket.socket) -> None:
@@ -80,6 +82,18 @@ class ProcessSidecar:
         self._kept.extend(whole)
         self._count += len(whole)
         return bool(chunk or whole)
+
+    def _listen(self, stream: IO[bytes] | None) -> None:
+        """Read stderr to its end, so that nobody is held up by it, and keep the last of it."""
+        if stream is not None:
+            with stream:
+                while chunk := os.read(stream.fileno(), 1 << 16):
+                    self._words = (self._words + chunk)[-WORDS:]
+
+    @property
+    def last_words(self) -> str:
+        """See `seam.sidecar.Sidecar`."""
+        return self._words.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
     def exec(self, argv: Sequence[str], timeout: float) -> ExecResult:
         """See `seam.sidecar.Sidecar`: a process beside it, in the site's root, with no environment."""
@@ -151,14 +165,6 @@ def spawn(spec: SidecarSpec, root: Path) -> Warm:
             start_new_session=True,  # the terminal's Ctrl-C is not for it
         )
     return Warm(process, ours)
-
-
-def drain(stream: IO[bytes] | None) -> None:
-    """Read a stream to its end, so that nobody is held up by it."""
-    if stream is not None:
-        with stream:
-            while stream.read(1 << 16):
-                pass
 
 
 def read_files(root: Path, name: str) -> Mapping[str, bytes]:

@@ -3,9 +3,9 @@
 The SDK has no types and takes 0.3 s to import, so this is the one module that knows it.
 """
 
-import io
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import docker
@@ -16,6 +16,7 @@ from msgspec import convert
 
 from bottle_docker.address import Address
 from bottle_docker.archive import Member, unpack_archive
+from bottle_docker.build import build_image
 from bottle_docker.cures import explained
 from bottle_docker.listing import Container, Network, Volume
 from bottle_docker.stream import Stream, open_stream
@@ -61,42 +62,20 @@ class Engine:
         except NotFoundError:
             return None
 
-    def build(self, context: bytes, tag: str, ended: Callable[[], bool]) -> Iterator[str]:
-        """Build an image from a tar archive with a `Dockerfile` in it, and yield what the build prints.
+    def build(self, context: bytes, tag: str, ended: Event) -> Iterator[str]:
+        """Build an image, see `build_image`."""
+        return build_image(self.address, str(self._client.api_version), context, tag, ended)
 
-        Once `ended` is true the connection is closed, upon which the engine gives up and removes its containers.
-        """
-        with answered(self.address):
-            lines = self._client.build(
-                fileobj=io.BytesIO(context),
-                custom_context=True,
-                tag=tag,
-                rm=True,
-                forcerm=True,
-                decode=True,
-                pull=False,
-            )
-            yield from self._progress(lines, "stream", ended)
-
-    def pull(self, name: str, ended: Callable[[], bool]) -> Iterator[str]:
-        """Fetch an image from its registry, and yield what the engine says."""
+    def pull(self, name: str, ended: Event) -> Iterator[str]:
+        """Fetch an image from its registry, and yield what the engine says; LaunchError once `ended` is set."""
         with answered(self.address):
             repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
-            lines = self._client.pull(repository, tag=tag, stream=True, decode=True)
-            yield from self._progress(lines, "status", ended)
-
-    @staticmethod
-    def _progress(lines: Any, key: str, ended: Callable[[], bool]) -> Iterator[str]:
-        try:
-            for line in lines:
+            for line in self._client.pull(repository, tag=tag, stream=True, decode=True):
+                if ended.is_set():
+                    raise LaunchError("given up")
                 if "error" in line:
                     raise LaunchError(str(line["error"]))
-                if text := str(line.get(key, "")).strip():
-                    yield text
-                if ended():
-                    raise LaunchError("given up")
-        finally:
-            lines.close()
+                yield str(line.get("status", ""))
 
     def dangling_images(self, label: str) -> list[str]:
         """Return the ids of images with a label that no name and no other image leads to."""

@@ -49,7 +49,7 @@ class Images:
     def _fetch(self, name: str) -> None:
         self._say(f"fetching {name} (once)")
         try:
-            for _ in self._engine.pull(name, self._ended.is_set):
+            for _ in self._engine.pull(name, self._ended):
                 pass
         except BottleError as error:
             flag = "choose another with --proxy mitmproxy" if "pipelock" in name else "name one that is here"
@@ -62,7 +62,7 @@ class Images:
         self._say(f"building {tag} (once, a minute or two)")
         last = ""
         try:
-            for line in self._engine.build(context_of(recipe), tag, self._ended.is_set):
+            for line in self._engine.build(context_of(recipe), tag, self._ended):
                 last = last if line.startswith(("Removing ", "--->")) else line.rpartition("\n")[2]
                 if line.startswith("Step ") and f" LABEL {BUILD}" not in line:
                     self._say(f"  {shortened(line)}")

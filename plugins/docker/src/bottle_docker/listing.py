@@ -1,6 +1,6 @@
 """Containers, networks and volumes, as the engine lists them."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 __all__ = ["Container", "Network", "Volume"]
 
@@ -37,7 +37,7 @@ class Network(Struct, frozen=True, rename="pascal"):
     id: str
     name: str
     labels: dict[str, str] | None = None
-    ipam: Ipam = Ipam()
+    ipam: Ipam = field(default=Ipam(), name="IPAM")
 
     @property
     def subnets(self) -> tuple[str, ...]:

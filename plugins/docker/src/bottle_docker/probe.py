@@ -1,5 +1,6 @@
 """What this machine's engine is, asked without the SDK, and the cure where it cannot be used."""
 
+import os
 from functools import cache
 from typing import Any
 
@@ -10,11 +11,12 @@ from bottle_docker.stream import connect
 from claude_bottle.errors import UnavailableError
 from claude_bottle.seam.probe import Finding, ProbeResult
 
-__all__ = ["found_address", "known_runtimes", "probe"]
+__all__ = ["ELSEWHERE", "found_address", "known_runtimes", "probe"]
 
 PATIENCE = 5.0  # seconds for each answer
 OLDEST = (1, 40)
 MOST = 1 << 22  # bytes of an answer
+ELSEWHERE = "run bottle on the machine of the engine: its isolation is proved from there alone"
 
 
 def found_address() -> Address:
@@ -49,6 +51,7 @@ def judge(address: Address, version: dict[str, Any], info: dict[str, Any]) -> li
     """Return what an engine's own words say of it."""
     api = tuple(int(part) for part in str(version.get("ApiVersion", "0.0")).split("."))
     what = f"docker engine {version.get('Version', '?')} ({address.source})"
+    here = info.get("Name") == os.uname().nodename
     secure = any("seccomp" in str(option) for option in info.get("SecurityOptions") or ())
     linux = version.get("Os") == "linux"
     return [
@@ -57,6 +60,12 @@ def judge(address: Address, version: dict[str, Any], info: dict[str, Any]) -> li
             ok=api >= OLDEST and linux,
             detail="" if api >= OLDEST and linux else "it is too old" if linux else "it runs no Linux containers",
             cure=None if api >= OLDEST and linux else "use Docker 19.03 or newer, with Linux containers",
+        ),
+        Finding(
+            what="host of the engine",
+            ok=here,
+            detail="" if here else f"it is {info.get('Name', '?')} and not this machine",
+            cure=None if here else ELSEWHERE,
         ),
         Finding(
             what="seccomp of the engine",

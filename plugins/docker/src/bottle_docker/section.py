@@ -14,7 +14,7 @@ SMALLEST = 16 << 20
 class DockerSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The agent's container: `memory` as `512m` or `4g`, `cpus` in cores, `processes` with their threads.
 
-    `image` is an image that is used as it is (it needs `sh`, `tar`, `dd` and `perl`); without it one is built.
+    `image` is an image that is used instead of one that is built; it needs `sh`, `tar`, `dd` and `perl`.
     `subnets` is the range from which each bottle's two networks take 8 addresses each.
     `read_only`: the root of the container cannot be written; the home, the workspace and `/tmp` can.
     """

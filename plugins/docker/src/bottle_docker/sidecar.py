@@ -40,6 +40,11 @@ class ContainerSidecar:
         """See `seam.sidecar.Sidecar`. Of a very long output a late reader finds the last part."""
         return self._started.result().tail.lines(timeout)
 
+    @property
+    def last_words(self) -> str:
+        """See `seam.sidecar.Sidecar`."""
+        return self._started.result().tail.last_words
+
     def exec(self, argv: Sequence[str], timeout: float) -> ExecResult:
         """See `seam.sidecar.Sidecar`."""
         out, err = bytearray(), bytearray()

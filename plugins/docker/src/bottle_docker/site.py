@@ -1,29 +1,29 @@
 """One bottle's networks and containers, made side by side, and found again by their label when they go."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from ipaddress import IPv4Network
 from socket import AF_INET
 from threading import Event
 from typing import NamedTuple, TypeVar
 
-from bottle_docker.archive import pack_archive
 from bottle_docker.bottle import DockerBottle
 from bottle_docker.containers import PORT, PROXY, agent_body, proxy_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import exports
-from bottle_docker.image import agent_recipe
+from bottle_docker.image import agent_recipe, chosen_recipe
 from bottle_docker.images import Images
 from bottle_docker.labels import LAUNCH, Mark
 from bottle_docker.listing import Network
 from bottle_docker.networks import Segment, isolation, make_network
+from bottle_docker.probe import ELSEWHERE
 from bottle_docker.section import DockerSection
 from bottle_docker.sidecar import ROOT, ContainerSidecar, Started, archive_of
 from bottle_docker.stream import Stream
 from bottle_docker.tail import Tail
 from bottle_docker.trust import Trust, read_trust
-from claude_bottle.errors import LaunchError, NameTakenError
+from claude_bottle.errors import LaunchError, NameTakenError, ProofError
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.names import candidates, taken_message
 from claude_bottle.seam.owner import Launch
@@ -60,8 +60,7 @@ class DockerSite:
         pool = IPv4Network(self._section.subnets)
         self._inside = self._pool.submit(self._network, "internal", pool, isolation(engine.api))
         self._outside = self._pool.submit(self._network, "egress", pool, {})
-        wanted = self._section.image or agent_recipe(plan.install)
-        self._long = [self._pool.submit(self._images.ensure, wanted)]
+        self._long = [self._pool.submit(self._agent_image)]
         self._agent = self._pool.submit(self._make_agent, self._long[0])
         self._stdin: Stream | None = None
 
@@ -95,8 +94,22 @@ class DockerSite:
 
     def witness(self) -> AbstractContextManager[Sequence[Address]]:
         """See `seam.sidecar.Site`: at every address at which the engine's host might be seen from a container."""
-        gateways = [self._outside.result().gateway, *default_gateways(self._engine.networks())]
-        return open_witness([*((AF_INET, address) for address in dict.fromkeys(gateways)), *own_addresses()])
+        gateway = self._outside.result().gateway
+        gateways = dict.fromkeys([gateway, *default_gateways(self._engine.networks())])
+        return self._at_home(gateway, open_witness([*((AF_INET, it) for it in gateways), *own_addresses()]))
+
+    @contextmanager
+    def _at_home(
+        self, gateway: str, witness: AbstractContextManager[Sequence[Address]]
+    ) -> Generator[Sequence[Address]]:
+        """Refuse witnesses of which none is where a container would see its host: that is another machine."""
+        with witness as found:
+            if gateway not in {address.host for address in found}:
+                message = (
+                    f"the engine at {self._engine.address.url} is not on this machine, so nothing here can witness"
+                )
+                raise ProofError(f"{message} that a bottle does not reach its host; no agent was started", ELSEWHERE)
+            yield found
 
     def start(self, environment: Mapping[str, str]) -> DockerBottle:
         """Start the agent's container, give its first process the environment, and return the bottle."""
@@ -122,15 +135,18 @@ class DockerSite:
         labels = self._mark.labels("network")
         return make_network(self._engine, f"claude-bottle-{kind}-{self._mark.slug}", pool, options, labels)
 
+    def _agent_image(self) -> str:
+        if self._section.image is None:
+            return self._images.ensure(agent_recipe(self._plan.install))
+        chosen = self._images.ensure(self._section.image)
+        return self._images.ensure(chosen_recipe(self._engine.image_id(chosen) or chosen))
+
     def _make_agent(self, image: "Future[str]") -> Made:
         name, inside = image.result(), self._inside.result()
         made, container = self._create(
             f"claude-bottle-{self._mark.slug}",
             lambda it: agent_body(name, it, inside, self._section, self._mark, self._plan.runtime),
         )
-        if self._section.image:  # nobody vouches that it has these folders for the agent
-            for path in ("/home/agent", "/workspace"):
-                self._engine.put_archive(container, path, pack_archive([(".", None, 0o755, 1000)]))
         return Made(container, made, read_trust(self._engine, container, name))
 
     def _start_sidecar(self, spec: SidecarSpec, image: "Future[str]") -> Started:

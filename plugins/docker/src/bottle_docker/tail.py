@@ -71,6 +71,7 @@ class Tail:
             pass  # closed under us
         finally:
             self._add([part] if part else [])
+            self._stream.close()
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()

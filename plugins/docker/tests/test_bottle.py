@@ -1,0 +1,250 @@
+"""A bottle on a real engine: how it is confined, that this is proved, and that nothing of it stays."""
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import json
+
+from bottle_docker import site as site_module
+from bottle_docker.containers import agent_body
+from bottle_docker.engine import Engine
+from bottle_docker.execs import Command, Place, run_command
+from bottle_docker.labels import LAUNCH
+from bottle_docker.plugin import DockerBackend
+from bottle_docker.probe import ask, found_address
+from bottle_docker.section import DockerSection
+from claude_bottle.errors import DeadlineError, ProofError
+from claude_bottle.launch.prove import prove_isolation
+from claude_bottle.seam.bottle import Dial
+from claude_bottle.seam.sidecar import File
+
+BASE = "debian:bookworm-slim"
+
+
+def test_it_is_confined(start: Any) -> None:
+    """K1, K2: not root, no capability, no new privilege, a filter, a read-only root, a limit on processes."""
+    bottle = start(DockerSection(processes=64)).bottle
+    status = dict(
+        line.split(":\t", 1)
+        for line in bottle.exec("cat /proc/self/status").stdout.decode().splitlines()
+        if ":\t" in line
+    )
+    assert [status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")] == ["0" * 16] * 5
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert bottle.exec("id -u; id -g; id -G").stdout == b"1000\n1000\n1000\n"
+    assert b"Read-only file system" in bottle.exec("echo x > /usr/bin/x; echo x > /etc/x").stderr
+    assert bottle.exec("touch ~/x /workspace/x /tmp/x /var/tmp/x").returncode == 0
+    assert bottle.exec("ls /var/run/docker.sock /run/docker.sock").stdout == b""
+    many = bottle.exec("for i in $(seq 200); do sleep 5 & done; wait", timeout=20)
+    assert b"fork" in many.stderr
+    deadline = time.monotonic() + 20
+    while bottle.exec("echo still here").stdout != b"still here\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("family", [40, 38, 17])
+def test_only_families_that_a_network_confines_can_be_had(start: Any, family: int) -> None:
+    """K2: AF_VSOCK reaches the hypervisor from any namespace, and the engine's own default allows it."""
+    bottle = start().bottle
+    script = f"perl -MSocket -e 'socket(my $s, {family}, SOCK_STREAM, 0) or die $!; print qq(had)'"
+    assert bottle.exec(script).stdout == b""
+    assert bottle.exec(script.replace(f"{family},", "AF_UNIX,")).stdout == b"had"
+
+
+def test_root_inside_has_no_more_rights_and_no_secret(start: Any) -> None:
+    """S20: it owns files, and that is all; what the agent can write is never read by it."""
+    bottle = start(hidden={"TOKEN": "hidden-7a"}).bottle
+    done = bottle.exec("id -u; echo $TOKEN; grep CapEff /proc/self/status", root=True)
+    assert done.stdout == b"0\n\nCapEff:\t0000000000000000\n"
+    bottle.exec("echo 'touch /etc/ssl/certs/owned' > /run/bottle/env")
+    bottle.exec("true", root=True)
+    assert bottle.exec("test -e /etc/ssl/certs/owned").returncode == 1
+
+
+def test_isolation_is_proved(start: Any) -> None:
+    """N2, N7: a bottle as it is passes, and each probe has a control: the proxy answers it."""
+    launched = start()
+    prove_isolation(launched.plan, launched.site, launched.bottle)
+    assert launched.bottle.look([Dial("proxy", 3128, b"x\n")], []).answers == (b"HTTP/1.1 403 Forbidden\r\n\r\n",)
+
+
+def plainly_internal(_: object) -> dict[str, str]:
+    """Return options that make a network internal, and no more."""
+    return {"com.docker.network.driver.mtu": "1500"}
+
+
+def test_a_network_with_an_address_of_the_host_is_no_bottle(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """N2: an internal network alone reaches the host, and then no agent starts."""
+    monkeypatch.setattr(site_module, "isolation", plainly_internal)
+    launched = start()
+    with pytest.raises(ProofError, match="reaches the host at"):
+        prove_isolation(launched.plan, launched.site, launched.bottle)
+
+
+@contextmanager
+def resolver(address: str) -> Generator[None]:
+    """Answer every question for a name with an address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((address, 53))
+        server.settimeout(0.1)
+        over = threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                try:
+                    question, peer = server.recvfrom(512)
+                except TimeoutError:
+                    continue
+                answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x05\x06\x07\x08"
+                end = question.index(b"\0", 12) + 5
+                server.sendto(question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:end] + answer, peer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.root
+def test_a_resolver_that_is_asked_on_the_host_is_no_bottle(
+    start: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N7, CVE-2024-29018: where the engine's resolver asks another outside, names leave, and then no agent starts."""
+    (bridge,) = [it for it in engine.networks() if it.name == "bridge"]
+    address = site_module.default_gateways([bridge])[0]
+    body = agent_body
+
+    def leaking(*given: Any) -> dict[str, object]:
+        made: dict[str, Any] = body(*given)
+        made["HostConfig"]["Dns"] = [address]
+        return made
+
+    monkeypatch.setattr(site_module, "agent_body", leaking)
+    launched = start()
+    with resolver(address):
+        if not launched.bottle.look([], ["some.name.test"]).resolved[0]:
+            pytest.skip("this engine asks from inside the bottle's network alone: it has no such leak to show")
+        with pytest.raises(ProofError, match="resolver knows"):
+            prove_isolation(launched.plan, launched.site, launched.bottle)
+    assert launched.bottle.look([], ["some.name.test"]).resolved == (False,)
+
+
+def test_a_forwarded_value_is_in_no_record(start: Any, engine: Engine) -> None:
+    """S1, S2, S3: in no record of a container or a command, nor in the engine's folder; a planted one is found."""
+    hidden, planted = "hidden-" + os.urandom(6).hex(), "planted-" + os.urandom(6).hex()
+    launched = start(env={"PLANTED": "plain"}, hidden={"TOKEN": hidden})
+    assert launched.bottle.exec("echo $TOKEN").stdout.decode().strip() == hidden
+    container = launched.bottle._container
+    exec_id = engine.create_exec(container, ("true", planted), user="", stdin=False, tty=False, env={}, cwd="")
+    records = [ask(found_address(), f"/containers/{container}/json"), ask(found_address(), f"/exec/{exec_id}/json")]
+    text = json.encode(records).decode()
+    assert planted in text
+    assert hidden not in text
+    assert hidden not in "".join(safe(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
+    folder = Path(engine.info()["DockerRootDir"]) / "containers"
+    if os.access(folder, os.R_OK):
+        done = subprocess.run(["grep", "-rl", hidden, folder], capture_output=True, check=False)
+        assert done.stdout == b""
+        done = subprocess.run(["grep", "-rl", launched.bottle.name, folder], capture_output=True, check=False)
+        assert done.stdout != b""
+
+
+def safe(path: Path) -> str:
+    """Return a file that may be gone."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def test_nothing_that_is_written_to_stdout_is_kept_by_the_engine(start: Any, engine: Engine) -> None:
+    """S2: what a proxy reports is read from its stream, and is in no log of the engine."""
+    launched = start()
+    assert next(launched.sidecar.lines(5)) == b"up"
+    names = (launched.bottle.name, launched.bottle.name.replace("claude-bottle", "claude-bottle-stand-in"))
+    for container in engine.containers(f"{LAUNCH}={launched.label}"):
+        assert container.name in names
+        found = ask(found_address(), f"/containers/{container.id}/json")
+        assert found["HostConfig"]["LogConfig"]["Type"] == "none"
+
+
+def test_the_sidecar_is_all_that_the_seam_promises(start: Any) -> None:
+    """Its output from the beginning, its last words, its files, a command beside it, an end in order."""
+    sidecar = start().sidecar
+    assert next(sidecar.lines(5)) == b"up"
+    assert sidecar.wait(0) is None
+    assert sidecar.last_words == "noise"
+    with pytest.raises(DeadlineError):
+        list(sidecar.lines(0.2))
+    assert sidecar.get("sub") == {"file": b"data"}
+    assert sidecar.get("nothing") == {}
+    sidecar.put([File("kept/new", b"1"), File("sub/file", b"other")])
+    assert (sidecar.get("kept"), sidecar.get("sub")) == ({"new": b"1"}, {"file": b"other"})
+    done = sidecar.exec(("sh", "-c", "id -u; stat -c %u:%a /etc/claude-bottle/kept/new; touch /x; exit 4"), 10)
+    assert (done.returncode, done.stdout) == (4, b"65534\n65534:600\n")
+    assert b"Read-only" in done.stderr
+    sidecar.stop()
+    assert list(sidecar.lines(5)) == [b"up", b"bye"]
+    assert sidecar.wait(5) == 0
+    sidecar.stop()
+
+
+def test_the_ca_is_trusted_and_stays_so(start: Any) -> None:
+    """It lies where the system keeps such, is part of the bundle, and a later run of the system's own tool keeps it."""
+    launched = start()
+    ca = make_ca()
+    assert DockerBackend().provision_ca(launched.bottle, launched.plan, ca)
+    look = "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt; cat /usr/local/share/ca-certificates/claude-bottle.crt"
+    count, _, own = launched.bottle.exec(look).stdout.partition(b"\n")
+    assert int(count) > 50
+    assert own == ca
+    done = launched.bottle.exec("update-ca-certificates", root=True)
+    assert done.returncode == 0, done.stderr
+    last = ca.decode().splitlines()[1]
+    assert launched.bottle.exec(f"grep -cF '{last}' /etc/ssl/certs/ca-certificates.crt").stdout == b"1\n"
+
+
+def make_ca() -> bytes:
+    """Return a certificate that signs itself."""
+    words = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1")
+    made = subprocess.run([*words, "-subj", "/CN=test", "-keyout", "/dev/null"], capture_output=True, check=True)
+    return made.stdout
+
+
+def test_another_image_is_used_as_it_is(start: Any) -> None:
+    """`docker.image:` with nothing made for a bottle: the agent has its home and its workspace all the same."""
+    bottle = start(DockerSection(image=BASE)).bottle
+    assert bottle.exec("touch ~/x /workspace/x && stat -c %u ~").stdout == b"1000\n"
+
+
+def test_the_base_has_nothing_added(engine: Engine, start: Any) -> None:
+    """The agent's image brings what it needs itself: its base has neither curl nor git."""
+    bottle = start(DockerSection(image=BASE)).bottle
+    script = "for program in curl git ssh; do command -v $program; done; true"
+    assert bottle.exec(script).stdout == b""
+    assert start(slug="own").bottle.exec(script).stdout.count(b"\n") == 3
+    container = bottle._container
+    assert run_command(Place(engine, container), Command(("true",)), feed=None, out=print, err=print) == 0
+
+
+def test_nothing_stays(start: Any, engine: Engine) -> None:
+    """Containers, networks and volumes go, and a second end is no error."""
+    launched = start()
+    label = f"{LAUNCH}={launched.label}"
+    assert [len(it) for it in (engine.containers(label), engine.networks(label), engine.volumes(label))] == [2, 2, 5]
+    launched.bottle.stop()
+    launched.bottle.stop()
+    assert (engine.containers(label), engine.networks(label), engine.volumes(label)) == ([], [], [])
+    assert launched.bottle.state == "stopped"

@@ -1,0 +1,1 @@
+"""claude-bottle's proxy `pipelock`."""
