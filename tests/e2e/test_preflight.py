@@ -244,7 +244,8 @@ def test_doctor_finds_this_machine_fit(user: User) -> None:
     """Where all these tests run, `doctor` says that they can."""
     done = user.bottle("doctor")
     assert done.code == 0
-    assert "bottle start uses bwrap and mitmproxy here" in done.out
+    pair = "docker and pipelock" if engine_here() else "bwrap and mitmproxy"
+    assert f"bottle start uses {pair} here" in done.out
 
 
 def test_plugins_are_listed(user: User) -> None:
