@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 
 from cost import adopt_orphans
+from engine import measure_engine, rows_of_engine
 from launches import measure_launches, rows_of_goals, rows_of_launches
 from machine import describe, load
 from rival import install, lacking
@@ -39,13 +40,15 @@ def main() -> int:
         say("a standing bottle …")
         standing = measure_standing(stage, effort)
         spent = where_time_goes(stage, effort.rounds) if options.timings else ""
+    say("an engine …")
+    contained = rows_of_engine(measure_engine(effort.rounds))
     page = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8")).substitute(
         command=command(options),
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         machine=describe(srt=srt is not None),
         load=f"{before:.2f}",
         rounds=effort.rounds,
-        goals=markdown(("what", "goal", "measured", ""), [*rows_of_goals(costs), *standing]),
+        goals=markdown(("what", "goal", "measured", ""), [*rows_of_goals(costs), *standing, *contained]),
         launches=markdown(("", "wall", "CPU", "bottle's wall ÷ this", "bottle's CPU ÷ this"), rows_of_launches(costs)),
         spent=spent,
     )

@@ -27,16 +27,16 @@ bottles:
     proxy: mitmproxy
     egress:
       allowlist: [{HOST}]
-      private_addresses: [127.0.0.0/8]
+      private_addresses: ["{{address}}/32"]
 agents:
-  shell: {{bottle: bench, agent: shell}}
-  {AGENT}: {{bottle: bench, agent: shell}}
+  shell: {{{{bottle: bench, agent: shell}}}}
+  {AGENT}: {{{{bottle: bench, agent: shell}}}}
 """
 
 CONFIG = """\
 upstream:
   ca: [{authority}]
-  hosts: {{{host}: "127.0.0.1:{port}"}}
+  hosts: {{{host}: "{address}:{port}"}}
 """
 
 
@@ -66,24 +66,26 @@ class Stage(NamedTuple):
 
 
 @contextmanager
-def staged() -> Generator[Stage]:
-    """Set everything up in a temporary folder, and take it away again."""
+def staged(address: str = "127.0.0.1", port: int = 0) -> Generator[Stage]:
+    """Set everything up in a temporary folder, and take it away again; the upstream is at the address."""
     folder = Path(tempfile.mkdtemp(prefix="bottle-bench-"))
     try:
         authority, server = make_certificates(folder, "localhost", HOST)
-        with serving(server) as port:
-            (folder / "bottle.yaml").write_text(MANIFEST, encoding="utf-8")
+        with serving(server, address, port) as found:
+            (folder / "bottle.yaml").write_text(MANIFEST.format(address=address), encoding="utf-8")
             config = folder / "config" / "claude-bottle" / "config.yaml"
             config.parent.mkdir(parents=True)
-            config.write_text(CONFIG.format(authority=authority, host=HOST, port=port), encoding="utf-8")
-            yield Stage(folder, port, authority, surroundings(folder))
+            config.write_text(
+                CONFIG.format(authority=authority, host=HOST, address=address, port=port), encoding="utf-8"
+            )
+            yield Stage(folder, found, authority, surroundings(folder))
     finally:
         shutil.rmtree(folder)
 
 
 def surroundings(folder: Path) -> dict[str, str]:
     """Return a user's environment with folders of its own for configuration and state."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_RUNTIME_DIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST") if name in os.environ}
     return {
         **kept,
         "LANG": "C.UTF-8",

@@ -59,8 +59,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
-    def __init__(self, certificate: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, certificate: str, address: str, port: int) -> None:
+        super().__init__((address, port), Handler)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
 
@@ -74,9 +74,10 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(certificate: Path) -> Generator[int]:
-    """Run the server on a port of 127.0.0.1, and yield the port."""
-    with subprocess.Popen([sys.executable, __file__, str(certificate)], stdout=subprocess.PIPE, text=True) as process:
+def serving(certificate: Path, address: str, port: int) -> Generator[int]:
+    """Run the server at an address of this machine, and yield the port: the given one, or for 0 one that was free."""
+    argv = [sys.executable, __file__, str(certificate), address, str(port)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield int(process.stdout.readline())
@@ -85,6 +86,6 @@ def serving(certificate: Path) -> Generator[int]:
 
 
 if __name__ == "__main__":
-    server = Server(sys.argv[1])
+    server = Server(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     print(server.server_address[1], flush=True)
     server.serve_forever()

@@ -182,3 +182,31 @@ def test_the_record_is_read_by_logs(user: User) -> None:
     [file] = (user.state / "claude-bottle" / "events").iterdir()
     assert user.bottle("logs", "--format", "json").out == file.read_text()
     assert user.bottle("logs", "nobody").code == 1
+
+
+def test_a_host_is_opened_while_the_bottle_runs(user: User, internet: Internet) -> None:
+    """`bottle allow` holds at once, for this bottle, and closes nothing that was open."""
+    bottle = user.detached()
+    assert curl(bottle, f"https://{OTHER}/")[0] == "000"
+    done = user.bottle("allow", bottle.name, OTHER)
+    assert done.code == 0, done.err
+    assert curl(bottle, f"https://{OTHER}/") == ("200", f"hello from {OTHER}\n")
+    assert curl(bottle, f"https://{ALLOWED}/")[0] == "200"
+
+
+FRONTS = {
+    "SNI": f"--connect-to {OTHER}:443:{ALLOWED}:443 https://{OTHER}/",
+    "Host": f"-H 'Host: {OTHER}' https://{ALLOWED}/",
+    "both": f"--connect-to {OTHER}:443:{ALLOWED}:443 -H 'Host: {ALLOWED}' https://{OTHER}/",
+}
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_an_allowed_host_is_no_front_for_another(front: str, bottle: Bottle, internet: Internet) -> None:
+    """N6: the CONNECT host, SNI and Host agree, or nothing arrives. Where they do, the same request does."""
+    before = len(internet.seen)
+    done = bottle.sh(f"curl -sk -m 10 {FRONTS[front]}")
+    assert f"hello from {OTHER}" not in done.out
+    assert len(internet.seen) == before
+    honest = FRONTS[front].replace(OTHER, ALLOWED)
+    assert bottle.sh(f"curl -sk -m 10 {honest}").out == f"hello from {ALLOWED}\n"
