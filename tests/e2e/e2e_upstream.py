@@ -1,12 +1,15 @@
 """The Internet of the end-to-end tests: HTTPS here under several names, vouched for by a CA of its own."""
 
+import base64
+import hashlib
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -43,7 +46,7 @@ class Internet:
         self.folder.mkdir()
         self.ca = folder / "authority.pem"
         context = _context(folder, self.ca)
-        handler = _handler(self.seen, self.folder)
+        handler = type("Handler", (Handler,), {"seen": self.seen, "folder": self.folder})
         secure, plain = (ThreadingHTTPServer((address, port), handler) for port in ports)
         secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
         self._servers = (secure, plain)
@@ -74,38 +77,69 @@ class Internet:
             server.server_close()
 
 
-def _handler(seen: list[Seen], folder: Path) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 30
+class Handler(BaseHTTPRequestHandler):
+    """Answers every request; a subclass has where they are noted and what is served."""
 
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length)
-            seen.append(Seen(self.headers["Host"], self.command, self.path, str(self.headers), body))
-            status, answer = self._answer()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
-            self.end_headers()
-            self.wfile.write(answer)
+    seen: ClassVar[list[Seen]]
+    folder: ClassVar[Path]
+    protocol_version = "HTTP/1.1"
+    timeout = 30
 
-        do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 - the names that the standard library calls
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        self.seen.append(Seen(self.headers["Host"], self.command, self.path, str(self.headers), body))
+        {"/events": self._stream, "/echo": self._echo}.get(self.path, self._page)()
 
-        def _answer(self) -> tuple[int, bytes]:
-            path = folder / self.path.partition("?")[0].lstrip("/")
-            if path.is_dir() and (index := path / "index.html").is_file():
-                return 200, index.read_bytes()
-            if path.is_file():
-                return 200, path.read_bytes()
-            if self.path.startswith(("/repository.git/", "/simple/")):
-                return 404, b"not here\n"
-            return 200, f"hello from {self.headers['Host']}\n".encode()
+    do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 - the names that the standard library calls
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing."""
+    def _page(self) -> None:
+        status, answer = self._answer()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
+        self.end_headers()
+        self.wfile.write(answer)
 
-    return Handler
+    def _stream(self) -> None:
+        """Send three events, half a second apart."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for number in range(3):
+            self.wfile.write(f"data: {number}\n\n".encode())
+            time.sleep(0.5)
+        self.close_connection = True
+
+    def _echo(self) -> None:
+        """Speak WebSocket (RFC 6455), and send one short message back as it came."""
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        accept = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(accept).decode())
+        self.end_headers()
+        head = self.rfile.read(2)
+        mask = self.rfile.read(4)
+        masked = self.rfile.read(head[1] & 0x7F)
+        message = bytes(byte ^ mask[index % 4] for index, byte in enumerate(masked))
+        self.wfile.write(bytes([0x81, len(message)]) + message)
+        self.close_connection = True
+
+    def _answer(self) -> tuple[int, bytes]:
+        path = self.folder / self.path.partition("?")[0].lstrip("/")
+        if path.is_dir() and (index := path / "index.html").is_file():
+            return 200, index.read_bytes()
+        if path.is_file():
+            return 200, path.read_bytes()
+        if self.path.startswith(("/repository.git/", "/simple/")):
+            return 404, b"not here\n"
+        return 200, f"hello from {self.headers['Host']}\n".encode()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
 
 
 def _context(folder: Path, ca_file: Path) -> ssl.SSLContext:

@@ -28,6 +28,7 @@ LACKS: Mapping[str, Mapping[str, str]] = {
         "explain": "the texts of its refusals are fixed (docs/pipelock.md, refusals)",
         "figures": "its receipts have neither status nor bytes (docs/pipelock.md, the record)",
         "one level": "it has one action for all hosts that it opens (docs/pipelock.md, levels)",
+        "websocket": "one cannot pass where TLS is opened (docs/pipelock.md, what does not pass)",
         "ports": "it has no rule for ports (docs/pipelock.md, ports)",
     },
 }

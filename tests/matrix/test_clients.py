@@ -137,6 +137,45 @@ def make_index(folder: Path) -> None:
     (folder / "parcel" / "index.html").write_text(f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>')
 
 
+STREAM = f"""
+import time, urllib.request
+answer = urllib.request.urlopen("{URL}events")
+first, begin = answer.readline(), time.time()
+rest = answer.read()
+print(first.decode().strip(), rest.count(b"data:"), time.time() - begin > 0.8)
+"""
+
+
+def test_a_stream_of_events_comes_as_it_is_sent(bottle: Bottle) -> None:
+    """An answer that takes its time (SSE) is not held back until it is whole."""
+    done = bottle.python(STREAM)
+    assert done.out == "data: 0 2 True\n", done.err
+
+
+ECHO = f"""
+import os, socket, ssl, urllib.parse
+proxy = urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+raw = socket.create_connection((proxy.hostname, proxy.port), 10)
+raw.sendall(b"CONNECT {ALLOWED}:443 HTTP/1.1\\r\\nHost: {ALLOWED}:443\\r\\n\\r\\n")
+raw.recv(4096)
+to = ssl.create_default_context().wrap_socket(raw, server_hostname="{ALLOWED}")
+to.sendall(b"GET /echo HTTP/1.1\\r\\nHost: {ALLOWED}\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+    b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n\\r\\n")
+head = b""
+while b"\\r\\n\\r\\n" not in head:
+    head += to.recv(1)
+to.sendall(bytes([0x81, 0x85, 0, 0, 0, 0]) + b"hello")
+print(head.split(b" ")[1].decode(), to.recv(100)[2:].decode())
+"""
+
+
+def test_a_websocket_passes(bottle: Bottle, holds: Callable[[str], None]) -> None:
+    """Opened like any request, and messages go both ways."""
+    holds("websocket")
+    done = bottle.python(ECHO)
+    assert done.out == "101 hello\n", done.err
+
+
 def test_another_host_is_refused(bottle: Bottle, internet: Internet) -> None:
     """S5: CONNECT to a host that nobody allowed is answered 403 by the proxy."""
     done = bottle.sh(f"curl -sv https://{OTHER}/ 2>&1")
