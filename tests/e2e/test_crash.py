@@ -82,7 +82,11 @@ def is_free(folder: Path) -> bool:
 
 def stale_groups() -> set[Path]:
     """Return the control groups of bottles of `reviewer` in which nothing runs; in those of others something does."""
-    return {path for path in Path("/sys/fs/cgroup").glob("**/claude-bottle-reviewer-*") if is_empty(path)}
+    top = Path("/sys/fs/cgroup")
+    try:
+        return {path for path in top.glob("**/claude-bottle-reviewer-*") if is_empty(path)}
+    except FileNotFoundError:  # one went while it was looked at, so nothing is known yet
+        return {top}
 
 
 def is_empty(group: Path) -> bool:

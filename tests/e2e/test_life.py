@@ -8,6 +8,8 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import pytest
 from e2e_upstream import ALLOWED, OTHER, Internet
@@ -102,10 +104,36 @@ def test_a_yes_starts_the_agent_in_the_terminal(user: User) -> None:
     assert user.bottle("start", "reviewer", "--yes", "--", "true").code == 0
 
 
-def at_terminal(
-    user: User, lines: list[bytes], *words: str, prompts: tuple[bytes, ...] = (b"[y/N]", b"$ ")
-) -> tuple[str, int]:
-    """Run a command at a terminal, type a line at each prompt, and return what was shown and the exit code."""
+def test_a_terminal_that_closes_takes_everything_down(user: User) -> None:
+    """S14: a window that is closed is a hang-up, on whose way back there is nobody to write to."""
+    process, ours = begin_at_terminal(user, "start", "reviewer", "--yes", "--file", "bottle.yaml", "--", "sleep", "600")
+    assert wait_until(lambda: [row["state"] for row in user.listed()] == ["running"])
+    os.close(ours)
+    assert process.wait(20) != 0
+    assert user.listed() == []
+    assert user.bottle("cleanup", "--dry-run").err == "nothing is left over\n"
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.1, 0.15, 0.2, 0.3])
+def test_control_c_at_the_terminal_ends_a_launch_at_any_moment(delay: float, user: User) -> None:
+    """S14: the key reaches every process of the terminal's group; it is ours alone to take the launch down."""
+    process, ours = begin_at_terminal(user, "start", "reviewer", "--file", "bottle.yaml", "--", "sleep", "600")
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(ours, 4096)
+    os.write(ours, b"y\r")
+    time.sleep(delay)
+    os.write(ours, b"\x03")
+    with suppress(OSError):  # nobody has the terminal open any more
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    os.close(ours)
+    assert process.wait(20) == 130, shown.decode()
+    assert user.listed() == []
+
+
+def begin_at_terminal(user: User, *words: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Run a command at a terminal of its own, and return it with our end of that."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", OWN_TERMINAL, BINARIES / "bottle", *words],
@@ -117,6 +145,14 @@ def at_terminal(
         start_new_session=True,
     )
     os.close(theirs)
+    return process, ours
+
+
+def at_terminal(
+    user: User, lines: list[bytes], *words: str, prompts: tuple[bytes, ...] = (b"[y/N]", b"$ ")
+) -> tuple[str, int]:
+    """Run a command at a terminal, type a line at each prompt, and return what was shown and the exit code."""
+    process, ours = begin_at_terminal(user, *words)
     shown, awaited = b"", list(prompts)
     while True:
         try:

@@ -27,7 +27,7 @@ def long_functions(tree: ast.AST) -> list[int]:
 
 
 def unchecked_runs(tree: ast.AST) -> list[int]:
-    """Lines that call `subprocess.run` without saying what a failure of the program means."""
+    """S8: lines that call `subprocess.run` without saying what a failure of the program means."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [
         call.lineno

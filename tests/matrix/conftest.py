@@ -12,11 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from e2e_upstream import ALLOWED, Internet
 from e2e_user import Bottle, User
-from matrix_pair import LACKS, PAIRS, Pair
-
-COLUMNS = [
-    pytest.param(pair, id=str(pair), marks=pytest.mark.pipelock if pair.proxy == "pipelock" else ()) for pair in PAIRS
-]
+from matrix_pair import COLUMNS, LACKS, Pair
 
 
 @pytest.fixture(scope="session", params=COLUMNS)

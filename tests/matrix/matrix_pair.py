@@ -20,7 +20,7 @@ from bottle_docker.site import default_gateways
 from bottle_mitmproxy.image import proxy_recipe
 from bottle_pipelock.section import IMAGE
 
-__all__ = ["LACKS", "PAIRS", "Pair", "bridge_address"]
+__all__ = ["COLUMNS", "LACKS", "PAIRS", "Pair", "bridge_address"]
 
 LACKS: Mapping[str, Mapping[str, str]] = {
     "mitmproxy": {},
@@ -83,6 +83,9 @@ class Pair(NamedTuple):
 
 
 PAIRS = (Pair("bwrap", "mitmproxy"), Pair("docker", "mitmproxy"), Pair("docker", "pipelock"))
+COLUMNS = [
+    pytest.param(pair, id=str(pair), marks=pytest.mark.pipelock if pair.proxy == "pipelock" else ()) for pair in PAIRS
+]
 
 
 def bridge_address() -> str:

@@ -13,6 +13,9 @@ from matrix_pair import Pair
 from bottle_docker.labels import LAUNCH, ROLE, Mark
 from bottle_docker.plugin import open_engine
 
+pytestmark = pytest.mark.parametrize("pair", [Pair("docker", "mitmproxy")], indirect=True, ids=str)
+"""One proxy on an engine stands for all; tests/e2e/test_crash.py has the embedded set."""
+
 START = ("start", "reviewer", "--file", "bottle.yaml", "--yes")
 
 
@@ -29,15 +32,8 @@ def left(pid: int) -> list[str]:
     return [it.name for it in listed if (mark := Mark.read(it.labels)) is not None and mark.owner.pid == pid]
 
 
-@pytest.fixture(autouse=True)
-def on_an_engine(pair: Pair) -> None:
-    """What holds for processes of this machine is tested with the embedded set, and much more closely."""
-    if pair != Pair("docker", "mitmproxy"):
-        pytest.skip("one proxy on an engine stands for all; tests/e2e/test_crash.py has the embedded set")
-
-
 @pytest.mark.parametrize("where", PHASES)
-def test_a_kill_at_any_phase_leaves_no_agent_and_cleanup_leaves_nothing(where: str, user: User) -> None:
+def test_a_kill_at_any_phase_leaves_no_agent_and_cleanup_leaves_nothing(where: str, pair: Pair, user: User) -> None:
     """S14, S30: SIGKILL at the end of each phase of a launch, and of its removal."""
     words = [sys.executable, "-c", SUICIDE, "end", where, *START, "--", "true"]
     with subprocess.Popen(words, env=user.environment, cwd=user.work, stdout=subprocess.DEVNULL, stderr=-3) as process:
@@ -53,7 +49,7 @@ def cleaned(user: User, pid: int) -> bool:
     return left(pid) == []
 
 
-def test_what_runs_inside_ends_with_its_launcher(user: User) -> None:
+def test_what_runs_inside_ends_with_its_launcher(pair: Pair, user: User) -> None:
     """Without `--detach` the first process ends with the connection that was its stdin, and all others with it."""
     process = user.begin(*START, "--", "sh", "-c", "echo up; sleep 600")
     assert process.stdout is not None
@@ -67,7 +63,7 @@ def test_what_runs_inside_ends_with_its_launcher(user: User) -> None:
     assert wait_until(lambda: cleaned(user, process.pid)), left(process.pid)
 
 
-def test_cleanup_leaves_the_living_alone(user: User) -> None:
+def test_cleanup_leaves_the_living_alone(pair: Pair, user: User) -> None:
     """A bottle that runs goes on, whoever cleans up."""
     bottle = user.detached()
     assert user.bottle("cleanup", "--yes").code == 0

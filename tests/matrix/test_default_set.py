@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 from e2e_user import User
-from matrix_pair import Pair
+from matrix_pair import COLUMNS, Pair
+
+CONTAINED = [column for column in COLUMNS if column.id != "bwrap-mitmproxy"]
+pytestmark = pytest.mark.parametrize("pair", CONTAINED, indirect=True)
+"""tests/e2e/test_readme.py has the embedded set."""
 
 README = Path(__file__).parents[2] / "README.md"
 COMMAND = re.search(r"\*\*With Docker\.\*\*.*?```sh\n(bottle start reviewer)\n```", README.read_text(), re.DOTALL)
 
 
 @pytest.fixture
-def newcomer(pair: Pair, user: User) -> User:
+def newcomer(user: User) -> User:
     """Somebody whose manifest chooses neither."""
-    if not pair.contained:
-        pytest.skip("tests/e2e/test_readme.py has the embedded set")
     user.chosen = {}
     (user.config / "config.yaml").unlink()
     user.manifest({})
@@ -33,7 +35,7 @@ def test_the_section_on_docker_does_what_it_says(pair: Pair, newcomer: User) -> 
     assert f"proxy         : {pair.proxy} ({'flag' if other else 'goes with docker'})\n" in done.err
 
 
-def test_an_image_that_cannot_be_had_is_one_clear_error(newcomer: User) -> None:
+def test_an_image_that_cannot_be_had_is_one_clear_error(pair: Pair, newcomer: User) -> None:
     """It names the image, and the flag that does without."""
     newcomer.manifest({"pipelock": {"image": "claude-bottle.invalid/pipelock:2.3.0"}})
     done = newcomer.bottle("start", "reviewer", "--yes", "--file", "bottle.yaml", "--", "true", timeout=110)

@@ -87,8 +87,8 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         "error: bottle.yaml:11: bottles.dev.stageprobs: unknown key (did you mean stageprops?)",
         "error: bottle.yaml:16: agents.reviewer.skils: unknown key (did you mean skills?)",
         "error: --secret-file X: /nowhere cannot be read: No such file or directory",
-        "error: A needs the host's variable UNSET_ONE, which is not set",
-        "error: the secret S cannot be asked for without a terminal",
+        "error: bottle.yaml:9: bottles.dev.env.A: A needs the host's variable UNSET_ONE, which is not set",
+        "error: bottle.yaml:10: bottles.dev.env.S: the secret S cannot be asked for without a terminal",
         "error: problem 0 of the agent",
         "error: problem 1 of the agent",
     ]
@@ -99,7 +99,8 @@ def test_a_missing_plugin_hides_no_other_problem(user: User) -> None:
     user.manifest(MANIFEST.replace("backend: stage\n", "backend: stge\n").replace("debug", "${UNSET_ONE}"))
     shown = user.run("start", "reviewer", "--dry-run")
     assert shown.returncode == 1
-    assert "error: backend stge is not installed (chosen by: manifest)\n hint: did you mean stage?\n" in shown.stderr
+    wrong = "bottle.yaml:4: bottles.dev.backend: backend stge is not installed (chosen by: manifest)"
+    assert f"error: {wrong}\n hint: did you mean stage?\n" in shown.stderr
     assert "UNSET_ONE" in shown.stderr
 
 
@@ -244,7 +245,8 @@ def test_refusals_are_summed_up_at_the_end(user: User) -> None:
     ended = user.run("start", "reviewer", "--yes", *FILE, "--", "python3", "-W", "ignore", "-c", code)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.endswith(
-        "refused by the proxy:\n  x.example: host x.example is not allowed (2 times)\n    bottle allow NAME x.example\n"
+        "refused by the proxy:\n  x.example: host x.example is not allowed (2 times)\n"
+        "    egress.allowlist: [x.example]\n"
     )
 
 

@@ -80,11 +80,12 @@ def test_every_value_that_cannot_be_had_is_a_problem() -> None:
     env = {"A": "${ONE}${TWO}", "S": Secret(secret="Token"), "T": Secret(secret="Other")}
     sources = SecretSources({}, {"T": "from a file", "U": "stray"})
     assert env_problems(spec(env), sources) == [
-        Problem("A needs the host's variable ONE, which is not set", "export ONE=…"),
-        Problem("A needs the host's variable TWO, which is not set", "export TWO=…"),
+        Problem("A needs the host's variable ONE, which is not set", "export ONE=…", "bottles.dev.env.A"),
+        Problem("A needs the host's variable TWO, which is not set", "export TWO=…", "bottles.dev.env.A"),
         Problem(
             "the secret S cannot be asked for without a terminal",
             "start it from a terminal, or give --secret-file S=PATH",
+            "bottles.dev.env.S",
         ),
         Problem("--secret-file U: the manifest has no secret of this name", "check the name"),
     ]

@@ -165,7 +165,10 @@ def test_a_manifest_cannot_switch_a_stranger_on(user: User, install: Install) ->
     user.manifest(MANIFEST.replace("backend: stage\n", "backend: stranger\n"))
     shown = user.run("start", "reviewer", "--dry-run")
     assert shown.returncode == 1
-    assert "error: backend stranger of stranger-plugins cannot be used: not of the default set" in shown.stderr
+    assert (
+        "bottles.dev.backend: backend stranger of stranger-plugins cannot be used: not of the default set"
+        in shown.stderr
+    )
     assert " hint: add stranger-plugins to `trust` in config.yaml\n" in shown.stderr
     assert "imported" not in shown.stderr
 

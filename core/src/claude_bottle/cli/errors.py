@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn, ParamSpec
 
 import click
@@ -70,4 +71,5 @@ def show_problems(problems: tuple[Problem, ...] | list[Problem]) -> None:
 
 def say(text: str) -> None:
     """Write a line to stderr; colours are taken out where it is no terminal."""
-    click.echo(text, err=True)
+    with suppress(OSError):  # a terminal that is gone is no reason to leave anything undone
+        click.echo(text, err=True)

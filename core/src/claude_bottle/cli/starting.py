@@ -109,6 +109,11 @@ def _bring_out(prepared: Prepared, running: Running) -> None:
         say(line)
 
 
+def _lasting(fix: str, host: str) -> str:
+    """Return what would allow it the next time: there is no bottle any more that `bottle allow` could open."""
+    return f"egress.allowlist: [{host}]" if fix.startswith("bottle allow ") else fix
+
+
 def _show_refusals(events: list[Event]) -> None:
     """Say at the end what was refused, and what would allow it."""
     refusals = summarise(events)
@@ -118,6 +123,6 @@ def _show_refusals(events: list[Event]) -> None:
         times = "" if refusal.times == 1 else f" ({refusal.times} times)"
         say(printable(f"  {refusal.host or 'unknown host'}: {refusal.reason}{times}"))
         if refusal.fix:
-            say(printable(f"    {refusal.fix}"))
+            say(printable(f"    {_lasting(refusal.fix, refusal.host)}"))
     if len(refusals) > SHOWN:
         say(f"  and {len(refusals) - SHOWN} more: bottle logs")

@@ -81,17 +81,22 @@ def choose_team(
     claimed: Sequence[Claim],
 ) -> Chosen:
     """Select one backend, one proxy, one agent and the provisioners that the manifest's keys name."""
-    loader, config = _Loader(), sources.config
+    loader, config, at = _Loader(), sources.config, sources.manifest.where
+
+    def place(choice: Choice) -> str:
+        kind = "backend" if choice.name == bottle.backend else "proxy"
+        return at("bottles", agent.bottle, kind) if choice.why == "manifest" else ""
+
     first = Wishes(request.backend, around.environ.get("CLAUDE_BOTTLE_BACKEND"), bottle.backend, config.backend)
     backend = loader.chosen(lambda: choose_backend(first, sources.inventory, loader.probe))
-    runner = loader.find("backend", backend, sources) if backend != NONE else None
+    runner = loader.find("backend", backend, sources, place(backend)) if backend != NONE else None
     second = Wishes(request.proxy, around.environ.get("CLAUDE_BOTTLE_PROXY"), bottle.proxy, config.proxy)
     silent = runner is None  # the backend's own problem says enough
     proxy = loader.chosen(lambda: choose_proxy(second, sources.inventory, backend.name), silent=silent)
     members = (
-        loader.find("agent", Choice(agent.agent, "manifest"), sources),
+        loader.find("agent", Choice(agent.agent, "manifest"), sources, at("agents", request.agent, "agent")),
         runner,
-        loader.find("proxy", proxy, sources) if proxy != NONE else None,
+        loader.find("proxy", proxy, sources, place(proxy)) if proxy != NONE else None,
     )
     provisioners = _provisioners(loader, sources, claimed)
     match members:

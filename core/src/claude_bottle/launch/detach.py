@@ -15,6 +15,9 @@ from claude_bottle.seam.folders import private_dir, state_dir
 
 __all__ = ["Report", "in_background"]
 
+KEPT = 30 * 24 * 60 * 60.0
+"""Seconds that the messages of a supervisor are kept."""
+
 Report = Callable[[str, Sequence[str]], None]
 """Called once when the bottle is up: its name, and what was said on the way."""
 
@@ -34,7 +37,11 @@ def in_background(slug: str, run: Callable[[Report], int]) -> int:
     Prints the bottle's name. What the supervisor has to say goes to a file of the user's state, whose
     path is shown; a failure on the way up is raised here as it was there.
     """
-    log = private_dir(state_dir() / "supervisors") / f"{int(time.time())}-{slug}.log"
+    folder = private_dir(state_dir() / "supervisors")
+    for path in folder.glob("*.log"):
+        if time.time() - path.stat().st_mtime > KEPT:
+            path.unlink(missing_ok=True)
+    log = folder / f"{int(time.time())}-{slug}-{os.getpid()}.log"
     ours, theirs = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()

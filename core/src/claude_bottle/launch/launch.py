@@ -5,7 +5,7 @@ import secrets as randomness
 import ssl
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from claude_bottle.errors import LaunchError, map_exceptions
@@ -43,7 +43,8 @@ class Console(NamedTuple):
     def say(self, line: str) -> None:
         """Write a line where the phase was shown."""
         self.phases.clear()
-        self.write(line)
+        with suppress(OSError):  # as there
+            self.write(line)
 
 
 class Running(NamedTuple):

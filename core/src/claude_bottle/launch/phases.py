@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, TextIO
 
 __all__ = ["Phase", "Phases"]
@@ -41,8 +41,9 @@ class Phases:
 
     def _write(self, text: str) -> None:
         if self._show:
-            self._stream.write(text)
-            self._stream.flush()
+            with suppress(OSError):  # a terminal that is gone is no reason to leave anything undone
+                self._stream.write(text)
+                self._stream.flush()
 
     def report(self) -> str:
         """Return the timings, one line each in milliseconds, and their sum."""

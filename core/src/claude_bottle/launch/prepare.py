@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
 from claude_bottle.launch.choose import Chosen, choose_team, type_sections
@@ -57,10 +58,10 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += found
     spec = _spec(request, around, sources, agent, bottle, chosen, sections)
     secrets = SecretSources(around.environ, _secret_files(request, problems), around.ask)
-    problems += env_problems(spec, secrets) + _upstream_problems(spec)
+    problems += [_located(problem, sources) for problem in env_problems(spec, secrets)] + _upstream_problems(spec)
     if team is None or found:
         raise ProblemsError(problems)
-    problems += [*pairing_problems(team), *_validate(team, spec)]
+    problems += [*pairing_problems(team), *_validate(team, spec, sources)]
     not_checked: tuple[str, ...] = ()
     if check_machine:
         problems += _machine_problems(team)
@@ -159,11 +160,18 @@ def _upstream_problems(spec: BottleSpec) -> list[Problem]:
     return problems
 
 
-def _validate(team: Team, spec: BottleSpec) -> list[Problem]:
+def _validate(team: Team, spec: BottleSpec, sources: Sources) -> list[Problem]:
     problems: list[Problem] = []
     for loaded in team.everyone:
         problems += ask_maybe(loaded, lambda loaded=loaded: loaded.hooks.validate(spec=spec)) or ()
-    return problems
+    return [_located(problem, sources) for problem in problems]
+
+
+def _located(problem: Problem, sources: Sources) -> Problem:
+    """Return a plugin's problem with file and line: it names the key alone, `bottles.dev.NAME.memory`."""
+    if not problem.where or ":" in problem.where:
+        return problem
+    return replace(problem, where=sources.manifest.where(*problem.where.split(".")))
 
 
 def _machine_problems(team: Team) -> list[Problem]:

@@ -57,11 +57,16 @@ def env_problems(spec: BottleSpec, sources: SecretSources) -> list[Problem]:
         if isinstance(entry, Secret):
             if name not in sources.files and sources.ask is None:
                 hint = f"start it from a terminal, or give --secret-file {name}=PATH"
-                problems.append(Problem(f"the secret {name} cannot be asked for without a terminal", hint))
+                message = f"the secret {name} cannot be asked for without a terminal"
+                problems.append(Problem(message, hint, f"bottles.{spec.bottle}.env.{name}"))
         else:
             missing = [variable.name for variable in _variables(entry) if not _has(variable, sources.environ)]
             problems += [
-                Problem(f"{name} needs the host's variable {variable}, which is not set", f"export {variable}=…")
+                Problem(
+                    f"{name} needs the host's variable {variable}, which is not set",
+                    f"export {variable}=…",
+                    f"bottles.{spec.bottle}.env.{name}",
+                )
                 for variable in missing
             ]
     known = {name for name, entry in spec.env if isinstance(entry, Secret)}

@@ -61,6 +61,10 @@ class SshView(Struct, frozen=True):
     port: int
 
 
+WIDTH = len("tls intercept")
+"""Of the fixed labels; a plugin's own may be longer, and then takes its room to the right."""
+
+
 class View(Struct, frozen=True, kw_only=True):
     """The preflight. Keys may be added later, never removed."""
 
@@ -147,8 +151,7 @@ def render_text(view: View) -> str:
     What cannot be printed stands there as an escape, so that no text of a manifest forges a line or hides one.
     """
     lines = [(printable(label), printable(value)) for label, value in (*_facts(view), *view.details.items())]
-    width = max(len(label) for label, _ in lines)
-    return "".join(f"{label:<{width}} : {value}\n" for label, value in lines)
+    return "".join(f"{label:<{WIDTH}} : {value}\n" for label, value in lines)
 
 
 def _facts(view: View) -> list[tuple[str, str]]:

@@ -98,4 +98,5 @@ def _name_one(kind: Kind, inventory: Inventory) -> str:
     names = sorted({row.name for row in inventory.records if row.kind == kind})
     if not names:
         return f"no {kind} is installed: pip install claude-bottle"
-    return f"name one with --{kind} or in the manifest; installed: {', '.join(names)}"
+    where = "in the manifest" if kind == "agent" else f"with --{kind} or in the manifest"
+    return f"name one {where}; installed: {', '.join(names)}"

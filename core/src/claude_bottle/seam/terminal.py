@@ -7,7 +7,7 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 __all__ = ["STDERR", "STDIN", "STDOUT", "Write", "has_terminal", "raw", "resizing", "terminal_variables"]
@@ -47,7 +47,8 @@ def raw(fd: int) -> Generator[None]:
     saved = termios.tcgetattr(fd)
 
     def restore() -> None:
-        termios.tcsetattr(fd, termios.TCSADRAIN, saved)
+        with suppress(termios.error):  # it may be gone
+            termios.tcsetattr(fd, termios.TCSADRAIN, saved)
 
     def leave(number: int, _frame: FrameType | None) -> None:
         restore()

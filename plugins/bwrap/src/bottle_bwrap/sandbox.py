@@ -148,6 +148,7 @@ def spawn(
         user=uid,
         group=uid,
         extra_groups=None if uid is None else [],
+        start_new_session=True,  # the terminal's Ctrl-C is for us: we take it down in order
     )
 
 

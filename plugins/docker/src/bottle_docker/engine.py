@@ -18,7 +18,7 @@ from bottle_docker.address import Address
 from bottle_docker.archive import Member, unpack_archive
 from bottle_docker.build import build_image
 from bottle_docker.cures import explained
-from bottle_docker.listing import Container, Network, Volume
+from bottle_docker.listing import Container, Layer, Network, Volume
 from bottle_docker.stream import Stream, open_stream
 from claude_bottle.errors import BottleError, LaunchError, NameTakenError, NotFoundError, UnavailableError
 
@@ -77,12 +77,12 @@ class Engine:
                     raise LaunchError(str(line["error"]))
                 yield str(line.get("status", ""))
 
-    def dangling_images(self, label: str) -> list[str]:
-        """Return the ids of images with a label that no name and no other image leads to."""
+    def dangling_images(self, label: str) -> list[Layer]:
+        """Return the images with a label (`key` or `key=value`) that no name and no other image leads to."""
         with answered(self.address):
-            found = self._client.images(filters={"dangling": True, "label": label}, all=True)
+            found = convert(self._client.images(filters={"dangling": True, "label": label}, all=True), list[Layer])
             parents = {image["ParentId"] for image in self._client.images(all=True)}
-            return [image["Id"] for image in found if image["Id"] not in parents]
+        return [layer for layer in found if layer.id not in parents]
 
     def remove_image(self, image: str) -> None:
         """Remove an image, and the nameless layers that only it was made of. Nothing if it is gone or in use."""

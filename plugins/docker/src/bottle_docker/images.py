@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 import tarfile
 import time
 from collections.abc import Callable, Generator
@@ -12,12 +13,13 @@ from pathlib import Path
 from threading import Event
 
 from bottle_docker.engine import Engine
-from bottle_docker.labels import BUILD
+from bottle_docker.labels import BUILD, LAUNCH
+from bottle_docker.listing import Container
 from claude_bottle.errors import BottleError, LaunchError
 from claude_bottle.seam.folders import cache_dir, private_dir
 from claude_bottle.seam.sidecar import Recipe
 
-__all__ = ["Images", "building", "tag_of"]
+__all__ = ["Images", "building", "forget_build", "is_building", "is_of_build", "tag_of"]
 
 DOCKERFILE = "Dockerfile"
 WIDTH = 90  # characters of a step that are shown
@@ -77,10 +79,37 @@ class Images:
             raise LaunchError(f"the image {tag} was not built, without a word why")
 
     def _forget_layers(self, recipe: Recipe) -> None:
-        """Remove what the build leaves beside its image: earlier stages, and the last layer of one that failed."""
+        """Remove what the build leaves beside its image: earlier stages, and what one that failed had come to."""
         with suppress(BottleError):
-            for layer in self._engine.dangling_images(f"{BUILD}={digest_of(recipe)}"):
-                self._engine.remove_image(layer)
+            forget_build(self._engine, digest_of(recipe))
+
+
+def forget_build(engine: Engine, digest: str) -> None:
+    """Remove the containers and nameless layers of a build that is over."""
+    for container in engine.containers(f"{BUILD}={digest}"):
+        if is_of_build(container):
+            engine.remove(container.id)
+    for layer in engine.dangling_images(f"{BUILD}={digest}"):
+        engine.remove_image(layer.id)
+
+
+def is_of_build(container: Container) -> bool:
+    """Say whether a container is a step of a build: it has the label of one, no launch, and an image without a name."""
+    labels = container.labels or {}
+    return (
+        BUILD in labels
+        and LAUNCH not in labels
+        and re.fullmatch(r"(sha256:)?[0-9a-f]{12,}", container.image) is not None
+    )
+
+
+def is_building(digest: str) -> bool:
+    """Say whether somebody on this machine builds it at this moment."""
+    try:
+        with building(f":{digest}"):
+            return False
+    except BlockingIOError:
+        return True
 
 
 def shortened(line: str) -> str:

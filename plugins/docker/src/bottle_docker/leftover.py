@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from bottle_docker.bottle import DockerBottle
 from bottle_docker.engine import Engine
+from bottle_docker.images import forget_build, is_building, is_of_build
 from bottle_docker.labels import BUILD, LAUNCH, ROLE, Mark
 from bottle_docker.site import sweep
 
@@ -21,16 +22,16 @@ class Leftover(Struct, frozen=True):
 
 
 class Leftovers(Struct, frozen=True):
-    """All that dead launches of this user left, and the layers of images that were never finished."""
+    """All that dead launches of this user left, and the hashes of images that were never finished."""
 
     found: tuple[Leftover, ...] = ()
-    layers: tuple[str, ...] = ()
+    builds: tuple[str, ...] = ()
 
     def lines(self) -> Sequence[str]:
         """See `seam.cleanup.CleanupPlan`."""
         return [
             *(f"{it.kind} {it.name}" for it in self.found),
-            *(f"image layer {layer.partition(':')[2][:12]}" for layer in self.layers),
+            *(f"half-built image {digest}" for digest in self.builds),
         ]
 
 
@@ -70,7 +71,14 @@ def find_leftovers(engine: Engine) -> Leftovers:
         mark = Mark.read(labels)
         if mark is not None and is_dead(mark):
             found.append(Leftover(kind, name, mark.launch))
-    return Leftovers(tuple(found), tuple(engine.dangling_images(BUILD)))
+    return Leftovers(tuple(found), tuple(sorted(broken_builds(engine))))
+
+
+def broken_builds(engine: Engine) -> set[str]:
+    """Return the hashes of builds of which steps are left and that nobody is at."""
+    steps = [it for it in engine.containers(BUILD) if is_of_build(it)]
+    digests = {(it.labels or {}).get(BUILD, "") for it in (*steps, *engine.dangling_images(BUILD))}
+    return {digest for digest in digests if digest.isalnum() and not is_building(digest)}
 
 
 def is_dead(mark: Mark) -> bool:
@@ -82,5 +90,6 @@ def remove_leftovers(engine: Engine, plan: Leftovers) -> None:
     """Remove what was listed, as far as it is still there; its owner was dead then, and stays so."""
     for launch in dict.fromkeys(it.launch for it in plan.found):
         sweep(engine, launch)
-    for layer in plan.layers:
-        engine.remove_image(layer)
+    for digest in plan.builds:
+        if not is_building(digest):
+            forget_build(engine, digest)

@@ -2,7 +2,7 @@
 
 from msgspec import Struct, field
 
-__all__ = ["Container", "Network", "Volume"]
+__all__ = ["Container", "Layer", "Network", "Volume"]
 
 
 class Container(Struct, frozen=True, rename="pascal"):
@@ -10,6 +10,7 @@ class Container(Struct, frozen=True, rename="pascal"):
 
     id: str
     names: tuple[str, ...] = ()
+    image: str = ""
     state: str = ""
     labels: dict[str, str] | None = None
 
@@ -49,4 +50,11 @@ class Volume(Struct, frozen=True, rename="pascal"):
     """A volume as the engine lists it."""
 
     name: str
+    labels: dict[str, str] | None = None
+
+
+class Layer(Struct, frozen=True, rename="pascal"):
+    """An image without a name."""
+
+    id: str
     labels: dict[str, str] | None = None

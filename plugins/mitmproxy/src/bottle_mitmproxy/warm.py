@@ -24,6 +24,7 @@ def spawn() -> Warm:
             (*ARGV, "--fd", str(theirs.fileno())),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,  # an agent decides how much is written there, and the terminal is another one's
             env=ENVIRONMENT,
             pass_fds=(theirs.fileno(),),
             cwd="/",
