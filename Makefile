@@ -4,10 +4,15 @@ BIN := $(VENV)/bin
 # Programs of the environment come first: `bottle`, and a `python3` that can import it.
 IN_ENV := PATH="$(abspath $(BIN)):$$PATH"
 EXPORT := uv export --quiet --all-packages --no-emit-workspace --no-annotate --no-header --format requirements-txt
-# What is in the proxy's image, whose Python is Debian's.
+# What is in the proxy's image, whose Python is Debian's: not what only mitmproxy's own programs, add-ons and QUIC import.
+# A test starts the proxy with these pins alone. They are hashed for every architecture, and all exist as wheels.
 PROXY_IMAGE := plugins/mitmproxy/src/bottle_mitmproxy/image
-PROXY_EXPORT := uv export --quiet --package bottle-mitmproxy --no-emit-workspace --no-annotate --no-header --no-hashes
-PROXY_PINS := uv pip compile --quiet - --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-header
+PROXY_UNUSED := aioquic asgiref click flask ldap3 msgpack packaging passlib platformdirs pluggy publicsuffix2 pyparsing \
+    pyperclip pyyaml ruamel-yaml sortedcontainers tornado urwid
+PROXY_EXPORT := uv export --quiet --package bottle-mitmproxy --no-emit-workspace --no-annotate --no-header --no-hashes \
+    --no-default-groups $(PROXY_UNUSED:%=--prune %)
+PROXY_PINS := uv pip compile --quiet - --no-deps --python-version 3.11 --python-platform linux --generate-hashes \
+    --no-annotate --no-header
 
 .PHONY: help demo test check pytest test-user bench constraints clean setup-run setup-dev
 
@@ -41,8 +46,7 @@ constraints: ## pin and hash anew what the pyproject files ask for (needs uv)
 	$(EXPORT) --all-extras --all-groups --output-file constraints.txt
 	$(EXPORT) --all-extras --no-default-groups --output-file constraints-run.txt
 	$(EXPORT) --only-group build --output-file constraints-build.txt
-	$(PROXY_EXPORT) --no-default-groups | $(PROXY_PINS) --output-file $(PROXY_IMAGE)/requirements.txt
-	$(PROXY_EXPORT) --only-group build | $(PROXY_PINS) --output-file $(PROXY_IMAGE)/build.txt
+	$(PROXY_EXPORT) | $(PROXY_PINS) --output-file $(PROXY_IMAGE)/requirements.txt
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) .work dist build .pytest_cache .ruff_cache .import_linter_cache .hypothesis uv.lock

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 FILES = ["constraints.txt", "constraints-run.txt", "constraints-build.txt"]
+IMAGE = "plugins/mitmproxy/src/bottle_mitmproxy/image/requirements.txt"
 ENTRY = re.compile(r"(?P<pin>[a-z0-9-]+==\S+(?: ; .+?)?) \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+")
 PYTHONS = ["3.11.2", "3.12.1", "3.13.0"]
 PLATFORMS = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")]
@@ -70,7 +71,7 @@ def environment(python: str, platform: str, machine: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, IMAGE])
 def test_every_line_is_pinned_and_hashed(root: Path, name: str) -> None:
     """The file is entries from end to end: one version, at least one SHA-256, no address and no option."""
     text = (root / name).read_text()
@@ -85,6 +86,19 @@ def test_the_smaller_files_are_parts_of_the_whole(root: Path, name: str) -> None
     whole = {re.split(r"[= ]", entry)[0] + entry.partition("\n")[2] for entry in entries(root, "constraints.txt")}
     part = {re.split(r"[= ]", entry)[0] + entry.partition("\n")[2] for entry in entries(root, name)}
     assert part - whole == set()
+
+
+def test_the_image_has_what_the_tests_ran_with(root: Path) -> None:
+    """Each pin of the proxy's image is one of the constraints, and its files of those are among the image's.
+
+    More are: the constraints leave out what is for a Python older than ours.
+    """
+
+    def hashes(name: str) -> dict[str, set[str]]:
+        return {re.split(r"[ ;]", it)[0]: set(re.findall("[0-9a-f]{64}", it)) for it in entries(root, name)}
+
+    whole, image = hashes("constraints-run.txt"), hashes(IMAGE)
+    assert [pin for pin, files in image.items() if not whole.get(pin) or whole[pin] - files] == []
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -10,6 +10,7 @@ from claude_bottle.seam.sidecar import File, Recipe
 __all__ = ["PYTHON", "proxy_recipe"]
 
 NAME = "claude-bottle-mitmproxy"
+REQUIREMENTS = "requirements.txt"
 PYTHON = "/opt/venv/bin/python"
 """The interpreter in the image."""
 
@@ -20,11 +21,11 @@ PARTS = ("bottle_mitmproxy", "claude_bottle/seam", "claude_bottle/__init__.py", 
 def proxy_recipe() -> Recipe:
     """Return the recipe; the build trusts what this machine trusts."""
     here = resources.files(__name__)
-    lists = (File(name, here.joinpath(name).read_bytes(), 0o644) for name in ("build.txt", "requirements.txt"))
+    requirements = File(REQUIREMENTS, here.joinpath(REQUIREMENTS).read_bytes(), 0o644)
     return Recipe(
         name=NAME,
         containerfile=here.joinpath("Containerfile").read_text(encoding="utf-8"),
-        files=(*lists, *(file for part in PARTS for file in _modules(part))),
+        files=(requirements, *(file for part in PARTS for file in _modules(part))),
         authorities=read_bundle(()),
     )
 
