@@ -121,6 +121,7 @@ def test_a_good_manifest_has_no_problem(authority: TestAuthority) -> None:
         (UpstreamPlan(hosts=(("a b", "10.0.0.1:443"),)), (), "not a host name"),
         (UpstreamPlan(proxy="http://me:hunter2@proxy.test:1"), (), "password"),
         (UpstreamPlan(proxy="socks5://proxy.test:1"), (), "SOCKS5"),
+        (UpstreamPlan(proxy="http://a..test:1"), (), "a..test:1"),
     ],
 )
 def test_what_would_fail_later_is_a_problem_before_the_question(

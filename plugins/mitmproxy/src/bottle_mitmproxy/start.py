@@ -4,8 +4,9 @@ from bottle_mitmproxy.image import proxy_recipe
 from bottle_mitmproxy.proxy import MitmproxyProxy
 from bottle_mitmproxy.settings import BUNDLE, POLICY, Settings, render_settings
 from bottle_mitmproxy.trust import read_bundle
-from bottle_mitmproxy.upstream import parse_proxy
+from bottle_mitmproxy.upstream import is_own, parse_proxy
 from bottle_mitmproxy.warm import ARGV, ENVIRONMENT, IN_IMAGE
+from claude_bottle.errors import LaunchError
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.sidecar import File, SidecarSpec, Site, Warm
 
@@ -14,19 +15,32 @@ __all__ = ["make_settings", "start"]
 
 def start(plan: Plan, site: Site, warm: Warm | None) -> MitmproxyProxy:
     """Describe the process to the site; nothing is waited for."""
-    settings = make_settings(plan)
-    listen = site.listen
-    # In a container's own network the agent's name for it is no address of its own.
-    host = "0.0.0.0" if site.runs == "image" else listen.host  # noqa: S104 - nobody but the agent is on that network
-    way = ("--fd", "3") if listen.way == "fd" else ("--listen", f"{host}:{listen.port}", "--root", site.root)
-    spec = SidecarSpec(
-        argv=(*(IN_IMAGE if site.runs == "image" else ARGV), *way),
-        image=proxy_recipe() if site.runs == "image" else None,
-        files=(File(POLICY, render_settings(settings)), File(BUNDLE, read_bundle(plan.egress.upstream.ca))),
-        env=ENVIRONMENT,
-        warm=warm,
-    )
+    settings, listen = make_settings(plan), site.listen
+    files = (File(POLICY, render_settings(settings)), File(BUNDLE, read_bundle(plan.egress.upstream.ca)))
+    if site.runs == "image":
+        check_reach(settings)
+        # The agent's name for it is no address of its own; on its networks are the agent and this machine alone.
+        address = ("--listen", f"0.0.0.0:{listen.port}", "--root", site.root)
+        spec = SidecarSpec(argv=(*IN_IMAGE, *address), image=proxy_recipe(), files=files, env=ENVIRONMENT)
+    else:
+        address = ("--listen", f"{listen.host}:{listen.port}", "--root", site.root)
+        argv = (*ARGV, *(("--fd", "3") if listen.way == "fd" else address))
+        spec = SidecarSpec(argv=argv, files=files, env=ENVIRONMENT, warm=warm)
     return MitmproxyProxy(site.run(spec), settings)
+
+
+def check_reach(settings: Settings) -> None:
+    """Raise LaunchError for an upstream on this machine's own loopback: a container has one of its own."""
+    places = [(f"upstream.hosts: {name}", place) for name, place in settings.upstream_hosts]
+    if settings.upstream_proxy is not None:
+        places.append(("the upstream proxy", settings.upstream_proxy))
+    for what, place in places:
+        if is_own(place):
+            raise LaunchError(
+                f"{what}: {place} is this machine's own loopback, which a container does not reach",
+                "let it listen at an address of this machine's network, or choose a backend that runs the proxy as a "
+                "process of this machine",
+            )
 
 
 def make_settings(plan: Plan) -> Settings:

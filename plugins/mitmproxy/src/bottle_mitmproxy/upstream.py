@@ -1,8 +1,11 @@
-"""The host's own upstream proxy, as its URL names it."""
+"""The host's own upstream proxy, as its URL names it, and what of the host no container reaches."""
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["UpstreamError", "parse_proxy"]
+from bottle_mitmproxy.policy.hosts import HostError, parse_place
+
+__all__ = ["UpstreamError", "is_own", "parse_proxy"]
 
 
 class UpstreamError(ValueError):
@@ -26,4 +29,21 @@ def parse_proxy(url: str) -> str:
     if not parts.hostname:
         raise UpstreamError("the upstream proxy has no host")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{host}:{port}"
+    place = f"{host}:{port}"
+    try:
+        parse_place(place)
+    except HostError as error:
+        raise UpstreamError(f"the upstream proxy {place}: {error}") from error
+    return place
+
+
+def is_own(place: str) -> bool:
+    """Return whether `HOST:PORT` is on the loopback of whoever dials it."""
+    host, _ = parse_place(place)
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
