@@ -87,6 +87,7 @@ def proxy_body(image: str, spec: SidecarSpec, outside: Segment, mark: Mark) -> d
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             **confined(256, spec.memory),
+            "Init": True,  # a first process without a handler of its own would not be ended by a signal
             "ReadonlyRootfs": True,
             "SecurityOpt": ["no-new-privileges:true"],
             "Mounts": [volume(ROOT, mark)],
