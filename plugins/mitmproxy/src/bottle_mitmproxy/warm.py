@@ -24,7 +24,7 @@ def spawn() -> Warm:
             (*ARGV, "--fd", str(theirs.fileno())),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,  # an agent decides how much is written there, and the terminal is another one's
+            stderr=subprocess.DEVNULL,  # an agent decides how much comes there; what goes wrong it says on stdout
             env=ENVIRONMENT,
             pass_fds=(theirs.fileno(),),
             cwd="/",
