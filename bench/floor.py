@@ -29,9 +29,9 @@ from bottle_docker.section import DockerSection
 from bottle_docker.sidecar import ROOT, archive_of
 from bottle_docker.subnets import free_subnets
 from bottle_mitmproxy.plugin import PLUGIN as MITMPROXY
-from bottle_pipelock.config import CA
 from bottle_pipelock.plugin import PLUGIN as PIPELOCK
 from bottle_pipelock.section import PipelockSection
+from bottle_pipelock.start import CERTIFICATE
 from claude_bottle.declare import NoSection
 from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice, Upstream
@@ -153,7 +153,7 @@ def wait_ready(client: Any, sidecar: str, spec: SidecarSpec, proxy: str) -> byte
             probe = client.exec_create(sidecar, list(spec.ready))["Id"]
             client.exec_start(probe)
             if client.exec_inspect(probe)["ExitCode"] == 0:
-                return next(file.data for file in spec.files if file.name == CA)
+                return next(file.data for file in spec.files if file.name == CERTIFICATE)
     for line in client.logs(sidecar, stdout=True, stderr=False, stream=True, follow=True):
         found = json.decode(line, type=dict[str, Any])
         if found.get("ready"):

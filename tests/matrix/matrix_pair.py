@@ -25,11 +25,11 @@ __all__ = ["COLUMNS", "LACKS", "PAIRS", "Pair", "bridge_address"]
 LACKS: Mapping[str, Mapping[str, str]] = {
     "mitmproxy": {},
     "pipelock": {
-        "explain": "the texts of its refusals are fixed (docs/pipelock.md, refusals)",
-        "figures": "its receipts have neither status nor bytes (docs/pipelock.md, the record)",
-        "one level": "it has one action for all hosts that it opens (docs/pipelock.md, levels)",
-        "websocket": "one cannot pass where TLS is opened (docs/pipelock.md, what does not pass)",
-        "ports": "it has no rule for ports (docs/pipelock.md, ports)",
+        "explain": "the texts of its refusals are fixed (docs/pipelock.md)",
+        "figures": "its receipts have neither status nor bytes (docs/pipelock.md)",
+        "one level": "it has one action for all hosts that it opens (docs/pipelock.md)",
+        "websocket": "one cannot pass where TLS is opened (docs/pipelock.md)",
+        "ports": "it has no rule for ports (docs/pipelock.md)",
     },
 }
 """What a proxy declares that it cannot hold, by a word that its tests name, with the reason of the skip."""

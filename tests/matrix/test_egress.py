@@ -160,7 +160,7 @@ def test_every_decision_is_on_record(user: User) -> None:
         ("deny", OTHER, "allowlist", 443),
         ("deny", OTHER, "allowlist", 80),
     ]
-    assert f"{OTHER}: host {OTHER} is not in this bottle's egress allowlist (2 times)" in done.err
+    assert f"{OTHER}: {refused[0]['reason']} (2 times)" in done.err
     assert f"egress.allowlist: [{OTHER}]" in done.err
     [file] = (user.state / "claude-bottle" / "events").iterdir()
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)

@@ -1,102 +1,128 @@
-"""What pipelock is told, as data: from a plan's egress to the YAML that the real program takes."""
+"""The configuration as data and as a file."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle_pipelock.authority import make_authority, make_receipt_key
-from bottle_pipelock.config import CA, CA_KEY, Settings, build_config, closed_apexes, opened, render_config
-from bottle_pipelock.levels import too_strict, what_holds
-from bottle_pipelock.section import bytes_of
-from claude_bottle.seam.levels import HostRule
+from bottle_pipelock.config import LONGEST_BODY, NOWHERE, ConfigError, Settings, make_config
+from bottle_pipelock.render import render
+from claude_bottle.seam.levels import HostRule, Level
 
-LABELS = st.sampled_from(["a", "b", "c"])
-HOSTS = st.lists(LABELS, min_size=1, max_size=3).map(".".join)
-NAMES = st.lists(st.one_of(HOSTS, HOSTS.map("*.{}".format)), max_size=6, unique=True)
+NAMES = ("a.test", "b.a.test", "c.b.a.test", "*.a.test", "*.b.a.test", "*.test", "192.0.2.1", "2001:db8::1")
 
 
-def rule(host: str, level: str = "block", **more: object) -> HostRule:
-    """Return a rule as core wants it."""
-    return HostRule(host=host, level=level, plain="block", why="dlp_action", **more)  # pyright: ignore[reportArgumentType]
+def rule(host: str, level: Level = "block") -> HostRule:
+    """Return a rule as it is answered under block."""
+    return HostRule(host=host, level=level, plain="block", why="test")
 
 
-def settings(*rules: HostRule, **more: object) -> Settings:
-    """Return settings with TLS opened."""
-    whole = {"certificate": CA, "key": CA_KEY, "action": "block", **more}
-    return Settings(name="reviewer", port=3128, root="/etc/claude-bottle", rules=rules, **whole)  # pyright: ignore[reportArgumentType]
+def config(*rules: HostRule, **more: Any) -> Any:
+    """Return the configuration for some hosts."""
+    given: dict[str, Any] = {"certificate": "ca.pem", "key": "ca-key.pem", **more}
+    return make_config(Settings(name="demo", root="/etc/pipelock", port=8888, rules=rules, **given))
 
 
-def test_the_list_of_hosts_is_kept_to() -> None:
-    """S5: in strict mode alone is the list of allowed hosts more than a list."""
-    config = build_config(settings(rule("api.test"), rule("*.wild.test"), rule("git.test", "opaque")))
-    assert config["mode"] == "strict"
-    assert config["api_allowlist"] == ["api.test", "*.wild.test", "git.test"]
-    assert config["tls_interception"]["passthrough_domains"] == ["git.test"]
-    assert config["fetch_proxy"]["monitoring"]["blocklist"] == ["wild.test"]
-    assert build_config(settings())["api_allowlist"] == ["claude-bottle.invalid"]
+def opens(patterns: list[str], name: str, *, apex: bool) -> bool:
+    """Whether one of the patterns holds for a name; of `*.x`, as pipelock reads it in some lists, for x too."""
+    return any(
+        pattern == name or (pattern.startswith("*.") and (name.endswith(pattern[1:]) or (apex and name == pattern[2:])))
+        for pattern in patterns
+    )
 
 
-def test_management_is_out_of_the_agents_reach() -> None:
-    """N15: figures are served inside the sidecar alone, and nothing else that manages it is on."""
-    config = build_config(settings(rule("api.test")))
-    assert config["metrics_listen"].startswith("127.0.0.1:")
-    assert not {"kill_switch", "scan_api", "reverse_proxy"} & config.keys()
+rules = st.lists(
+    st.builds(rule, st.sampled_from(NAMES), st.sampled_from(("block", "opaque"))), unique_by=lambda it: it.host
+)
 
 
-@pytest.mark.parametrize("half", [{"certificate": None}, {"key": None}])
-def test_half_a_pair_is_an_error(half: dict[str, None]) -> None:
-    """A certificate without its key would leave TLS closed in silence."""
-    with pytest.raises(ValueError, match="one of them is missing"):
-        build_config(settings(rule("api.test"), **half))
-    assert build_config(settings(certificate=None, key=None))["tls_interception"] == {"enabled": False}
+def test_only_strict_mode_looks_at_the_allowlist() -> None:
+    """The one mode in which a host that is not listed is refused."""
+    made = config(rule("b.test"), rule("a.test"))
+    assert (made["mode"], made["enforce"], made["api_allowlist"]) == ("strict", True, ["a.test", "b.test"])
 
 
-def test_what_is_rendered_is_what_was_built() -> None:
-    """One function builds, another renders, and nothing is lost or added between them."""
-    given_settings = settings(rule("*.x.test"), private_addresses=("10.0.0.0/8",))
-    assert yaml.safe_load(render_config(given_settings)) == build_config(given_settings)
+def test_no_host_at_all_is_still_a_configuration() -> None:
+    """Pipelock does not start with an empty allowlist, so a name stands there that never resolves."""
+    assert config()["api_allowlist"] == [NOWHERE]
+    assert NOWHERE.endswith(".invalid")
 
 
-@given(NAMES, HOSTS)
-def test_a_wildcard_never_opens_what_it_stands_below(names: list[str], host: str) -> None:
-    """N5: pipelock's own wildcard opens its apex, so the apex is refused by name, unless it is allowed itself."""
-    theirs = any(host == name.removeprefix("*.") or (name[0] == "*" and host.endswith(name[1:])) for name in names)
-    assert (theirs and host not in closed_apexes(names)) == opened(host, names)
+@given(rules)
+def test_exactly_what_is_allowed_is_open(allowed: list[HostRule]) -> None:
+    """As pipelock reads its two lists, a name is open if and only if a rule of ours holds for it."""
+    made = config(*allowed)
+    blocked = made["fetch_proxy"]["monitoring"]["blocklist"]
+    for name in ("a.test", "b.a.test", "c.b.a.test", "x.c.b.a.test", "test", "other"):
+        ours = opens([it.host for it in allowed], name, apex=False)
+        theirs = opens(made["api_allowlist"], name, apex=True) and not opens(blocked, name, apex=True)
+        assert ours == theirs, name
 
 
-def test_a_level_that_one_host_cannot_have_becomes_opaque() -> None:
-    """S4: one action for all that is opened; what is asked for beside it is told, not silently another."""
-    wanted = (rule("a.test"), rule("b.test", "warn"), rule("c.test", "opaque"))
-    held = what_holds(wanted, "block")
-    assert [(it.host, it.level) for it in held] == [("a.test", "block"), ("b.test", "opaque"), ("c.test", "opaque")]
-    assert held[1].why == "dlp_action asks for warn; pipelock cannot for one host"
-    assert [it.level for it in what_holds((rule("b.test", "warn"),), "warn")] == ["warn"]
+@given(rules)
+def test_exactly_what_is_opaque_passes_through(allowed: list[HostRule]) -> None:
+    """The list is short, and says neither more nor less."""
+    made = config(*allowed)["tls_interception"]["passthrough_domains"]
+    opaque = [it.host for it in allowed if it.level == "opaque"]
+    for name in ("a.test", "b.a.test", "c.b.a.test", "x.c.b.a.test", "test", "192.0.2.1"):
+        assert opens(opaque, name, apex=False) == opens(made, name, apex=False)
 
 
-def test_block_for_one_host_is_refused_beside_warn() -> None:
-    """S4: more than the one action is never silently less."""
-    assert too_strict({"a.test": "block", "b.test": "warn"}, "warn") == ["a.test"]
-    assert too_strict({"a.test": "block", "b.test": "warn"}, "block") == []
+def test_a_host_below_an_opaque_wildcard_adds_nothing() -> None:
+    """So that it can be allowed while pipelock runs, which does not let that list grow."""
+    before = config(rule("*.a.test", "opaque"))["tls_interception"]
+    assert config(rule("*.a.test", "opaque"), rule("b.a.test", "opaque"))["tls_interception"] == before
 
 
-@pytest.mark.parametrize(("size", "count"), [("128m", 128 << 20), ("512M", 512 << 20), ("2g", 2 << 30)])
-def test_sizes_are_read(size: str, count: int) -> None:
-    """Whole numbers of MiB or GiB."""
-    assert bytes_of(size) == count
+def test_the_action_is_one_for_all() -> None:
+    """Warn everywhere, or block as soon as anything blocks."""
+    warn = HostRule(host="a.test", level="warn", plain="warn", why="test")
+    assert config(warn, dlp_action="warn")["request_body_scanning"]["action"] == "warn"
+    assert config(warn, rule("b.test"), dlp_action="warn")["request_body_scanning"]["action"] == "block"
+    assert config(warn, dlp_action="block")["request_body_scanning"]["action"] == "block"
 
 
-@pytest.mark.parametrize("size", ["", "1", "64m", "1.5g", "512mb", "-1g"])
-def test_sizes_that_are_none_are_refused(size: str) -> None:
-    """Also one on which it would not run."""
-    with pytest.raises(ValueError, match="is not a size"):
-        bytes_of(size)
+@pytest.mark.parametrize("half", [{"key": None}, {"certificate": None}])
+def test_half_an_authority_is_an_error(half: Mapping[str, None]) -> None:
+    """Pipelock would look for the other half in its home."""
+    with pytest.raises(ConfigError, match="not one of them"):
+        config(**half)
 
 
-def test_keys_are_seen_by_nobody() -> None:
-    """S11: the authority's key is in no repr, each bottle has another, and both keys have pipelock's own form."""
-    one, two = make_authority("dev"), make_authority("dev")
-    assert one.key != two.key
-    assert repr(one) == "<Authority>"
-    assert one.key.startswith(b"-----BEGIN EC PRIVATE KEY-----\n")
-    assert make_receipt_key().startswith(b"pipelock-ed25519-private-v1\n")
+def test_no_authority_means_no_interception() -> None:
+    """It is said, and not left to a default."""
+    assert config(certificate=None, key=None)["tls_interception"] == {"enabled": False}
+
+
+def test_private_addresses_are_the_only_ones_that_are_let_through() -> None:
+    """What the manifest lists, and nothing that we add."""
+    assert config(private_addresses=("10.1.0.0/16",))["ssrf"] == {"ip_allowlist": ["10.1.0.0/16"]}
+    assert config()["ssrf"] == {"ip_allowlist": []}
+    assert {"169.254.0.0/16", "127.0.0.0/8", "168.63.129.16/32", "fc00::/7"} <= set(config()["internal"])
+
+
+def test_what_was_learnt_from_the_real_program_is_set() -> None:
+    """Each of these values stands against something that was seen to break."""
+    made = config()
+    assert (made["default_agent_identity"], made["bind_default_agent_identity"]) == ("demo", True)
+    assert made["forward_proxy"]["max_tunnel_seconds"] == made["forward_proxy"]["idle_timeout_seconds"] == 86400
+    assert made["response_scanning"]["enabled"]
+    assert made["response_scanning"]["action"] == made["response_scanning"]["sse_streaming"]["action"] == "warn"
+    assert made["tls_interception"]["max_response_bytes"] == LONGEST_BODY == 16 << 20
+    assert made["request_body_scanning"]["scan_headers"]
+    assert [made[key]["enabled"] for key in ("seed_phrase_detection", "media_policy", "sentry", "taint")] == [False] * 4
+    assert made["dlp"] == {"scan_env": False}
+    assert made["metrics_listen"].startswith("127.0.0.1:")
+    assert made["logging"] == {"format": "json", "output": "stdout"}
+    assert made["flight_recorder"]["signing_key_path"] == "/etc/pipelock/receipt.key"
+
+
+@given(rules)
+def test_the_file_says_what_the_data_says(allowed: list[HostRule]) -> None:
+    """Rendering loses nothing, and is the same bytes each time."""
+    made = config(*allowed)
+    assert yaml.safe_load(render(made)) == made
+    assert render(made) == render(config(*allowed))

@@ -1,1 +1,1 @@
-"""claude-bottle's proxy `pipelock`."""
+"""claude-bottle's pipelock plugin."""

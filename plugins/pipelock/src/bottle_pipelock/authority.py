@@ -1,15 +1,12 @@
-"""The keys of one bottle's pipelock: the authority by which TLS is opened, and what signs its receipts.
+"""What is made for one launch and dies with it: the bottle's certificate authority, and the key of the receipts."""
 
-Both are made when the sidecar starts, lie in its own volume alone, and go with it.
-"""
-
-import base64
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 __all__ = ["Authority", "make_authority", "make_receipt_key"]
@@ -19,7 +16,7 @@ SKEW = timedelta(hours=1)
 
 
 class Authority:
-    """A certificate and its key, both in PEM. The key is in no repr."""
+    """The PEM of a certificate, and of its key, which no text shows."""
 
     __slots__ = ("certificate", "key")
 
@@ -32,7 +29,7 @@ class Authority:
 
 
 def make_authority(bottle: str) -> Authority:
-    """Return a new authority as pipelock takes it: P-256, the key in SEC1, with a key identifier, valid for a day."""
+    """Return a new authority: P-256, valid for a day, its key in SEC1, the one form that pipelock reads."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
@@ -41,18 +38,6 @@ def make_authority(bottle: str) -> Authority:
         ]
     )
     now = datetime.now(UTC)
-    usages = dict.fromkeys(
-        (
-            "digital_signature",
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -62,17 +47,32 @@ def make_authority(bottle: str) -> Authority:
         .not_valid_before(now - SKEW)
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usages), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(_key_usage(), critical=True)
         .sign(key, hashes.SHA256())
     )
-    sec1 = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    return Authority(certificate.public_bytes(Encoding.PEM), sec1)
+    return Authority(
+        certificate.public_bytes(Encoding.PEM),
+        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
+    )
 
 
 def make_receipt_key() -> bytes:
-    """Return a new Ed25519 key in pipelock's own form: seed and public key in base64 below a line that says so."""
+    """Return a new Ed25519 key in pipelock's own form: a line that names it, and seed and public key in base64."""
     key = ed25519.Ed25519PrivateKey.generate()
-    seed = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return b"pipelock-ed25519-private-v1\n" + base64.b64encode(seed + public) + b"\n"
+    words = key.private_bytes_raw() + key.public_key().public_bytes_raw()
+    return b"pipelock-ed25519-private-v1\n" + b64encode(words) + b"\n"
+
+
+def _key_usage() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )

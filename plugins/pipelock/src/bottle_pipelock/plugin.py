@@ -1,4 +1,4 @@
-"""The hooks of the pipelock plugin. Importing it costs nothing: what starts a sidecar is imported when one starts."""
+"""The hooks of the pipelock plugin. Importing it costs nothing: the proxy lives in a container of its own."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,52 +18,55 @@ if TYPE_CHECKING:
     from claude_bottle.seam.secrets import Secrets
     from claude_bottle.seam.sidecar import Site, Warm
 
-__all__ = ["PLUGIN", "Pipelock"]
+__all__ = ["LACKS", "PLUGIN", "Pipelock"]
 
 # ruff: noqa: PLC0415 - this module is imported to list and to plan; what runs a proxy is imported when one runs
 
 LACKS = (
-    "a host is open at every port",
-    "all hosts that are opened have one level",
-    "a refusal does not say what would allow it: bottle logs does",
-    "WebSockets, gzip bodies and HTTP/1.1 keep-alive do not pass where TLS is opened: opaque does",
+    "ports are not held: an allowed host is open at all of them",
+    "one level holds for all opened hosts: a host that asks for another is not opened",
+    "a refusal does not say what would allow it (bottle logs does)",
+    "a credential in a URL is refused where warn is asked for, too",
+    "in an opened tunnel WebSockets do not pass, and compressed bodies are refused",
+    "in an opened tunnel an HTTP/1.1 connection serves one request",
+    "the host's own upstream proxy is not chained",
 )
 
 
 class Pipelock:
-    """pipelock, as a container beside the bottle."""
+    """pipelock 2.3.0, from its image, beside the bottle."""
+
+    @hookimpl
+    def probe(self) -> ProbeResult:
+        """Need nothing of this machine: whether the image can be had is the backend's to say."""
+        return ProbeResult(state="ready", findings=(Finding(what="pipelock", ok=True, detail="runs from its image"),))
 
     @hookimpl
     def validate(self, spec: BottleSpec) -> Sequence[Problem]:
-        """Refuse what would fail later, and what it would hold less than was asked."""
+        """Refuse what pipelock could not hold, and what would fail later."""
         from bottle_pipelock.problems import find_problems
 
         return tuple(find_problems(spec))
 
     @hookimpl
     def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[PipelockSection]:
-        """Answer for every host with what pipelock will really do."""
-        from bottle_pipelock.levels import what_holds
+        """Answer for every host with the nearest level that pipelock has."""
+        from bottle_pipelock.levels import answer
 
-        section = spec.section(PipelockSection)
-        return Part(
-            section=section,
-            rules=what_holds(draft.wanted, spec.egress.dlp_action),
-            lines=(("proxy image", section.image),),
-        )
-
-    @hookimpl
-    def probe(self) -> ProbeResult:
-        """Nothing of this machine is needed: the image is the backend's to find or fetch."""
-        return ProbeResult(state="ready", findings=(Finding(what="pipelock runs from its image", ok=True),))
+        rules = answer(draft.wanted, spec.egress.dlp_action)
+        return Part(section=spec.section(PipelockSection), rules=rules)
 
     @hookimpl
     def start_proxy(self, plan: Plan, site: "Site", secrets: "Secrets", warm: "Warm | None") -> "Proxy":
-        """Make the keys, and describe the sidecar to the site; nothing is waited for."""
+        """Describe the sidecar to the site; nothing is waited for."""
         from bottle_pipelock.start import start
 
         del secrets, warm
         return start(plan, site)
 
 
-PLUGIN = proxy(Pipelock(), section=PipelockSection, traits=ProxyTraits(runs=frozenset({"image"}), lacks=LACKS))
+PLUGIN = proxy(
+    Pipelock(),
+    section=PipelockSection,
+    traits=ProxyTraits(runs=frozenset({"image"}), listen=frozenset({"tcp"}), lacks=LACKS),
+)

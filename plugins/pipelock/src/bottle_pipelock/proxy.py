@@ -1,16 +1,18 @@
-"""The running pipelock as core sees it."""
+"""The running proxy as core sees it."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from queue import SimpleQueue
 from types import MappingProxyType
 
 from msgspec import structs
 
-from bottle_pipelock.config import CONFIG, EVIDENCE, Settings, render_config
-from bottle_pipelock.events import Journal, Line
-from bottle_pipelock.levels import what_holds
+from bottle_pipelock.config import Settings, make_config
+from bottle_pipelock.journal import Journal
+from bottle_pipelock.levels import answer
+from bottle_pipelock.log import Log
+from bottle_pipelock.render import CONFIG, render
 from claude_bottle.errors import BottleError, DeadlineError, LaunchError
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.levels import HostRule
@@ -19,143 +21,116 @@ from claude_bottle.seam.sidecar import File, Sidecar
 __all__ = ["PipelockProxy"]
 
 RELOAD = 5.0  # seconds in which new rules must be in force
-LOOK = 0.05  # seconds between two looks whether it serves
-RECEIPTS = 1.0  # seconds between two looks at its receipts
-SHARE = 20  # the part of the time that these looks may take
+LOOK = 2.0  # seconds between two looks at the receipts
+COST = 20  # looks take a twentieth of the time at most: each one reads all receipts
+HEALTH = 5.0  # seconds that the health command may take
+WORDS = 0.5  # seconds to wait for the last words of one that has ended
 
 
 class PipelockProxy:
-    """Reads its log in one thread and its receipts in another, from when somebody first waits for it."""
+    """A sidecar, the settings that are in force in it, and what is known of its decisions."""
 
-    def __init__(self, sidecar: Sidecar, settings: Settings, certificate: bytes, ready: Sequence[str]) -> None:
+    def __init__(self, sidecar: Sidecar, settings: Settings, bottle: str, ca: bytes, health: Sequence[str]) -> None:
         self._sidecar = sidecar
         self._settings = settings
-        self._certificate = certificate
-        self._ready = ready
-        self._journal = Journal(settings.name)
-        self._queue: SimpleQueue[Event | None] = SimpleQueue()
-        self._changed = threading.Condition()
-        self._reloads: list[bool] = []
-        self._words = ""
-        self._ended = threading.Event()
-        self._reading = threading.Lock()
-        self._read: dict[str, int] = {}
-        self._threads: list[threading.Thread] = []
+        self._ca = ca
+        self._health = tuple(health)
+        self._bottle = bottle
+        self._journal = Journal(bottle, settings.name)
+        self._log = Log(sidecar, self._journal)
+        self._looking = threading.Lock()
+        self._next_look = 0.0
+        self._blind = self._served = self._done = False
 
     @property
     def env(self) -> Mapping[str, str]:
-        """Nothing: pipelock injects no credential."""
+        """Nothing: this proxy injects no credential."""
         return MappingProxyType({})
 
     def ready(self, timeout: float) -> bytes | None:
-        """Wait until it serves, and return the PEM of its authority's certificate."""
+        """Ask its health command until it serves, and return the PEM of its authority's certificate."""
         deadline = time.monotonic() + timeout
-        self._begin()
-        while True:
+        self._log.begin()
+        while not self._is_healthy(max(0.1, min(HEALTH, deadline - time.monotonic()))):
             if (code := self._sidecar.wait(0)) is not None:
-                self._ended.wait(LOOK)
-                words = self._sidecar.last_words or self._words or "it said nothing"
-                raise LaunchError(f"pipelock ended (exit code {code}): {words}")
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise DeadlineError(f"pipelock does not serve after {timeout:g} s")
-            try:
-                if self._sidecar.exec(self._ready, left).returncode == 0:
-                    return self._certificate
-            except DeadlineError:
-                raise
-            except BottleError:
-                continue  # it ended between the two questions, which the next look says better
-            time.sleep(LOOK)
+                raise LaunchError(f"the proxy ended before it served, with exit code {code}{self._words(WORDS)}")
+            if time.monotonic() >= deadline:
+                raise DeadlineError(f"the proxy is not ready after {timeout:.0f} s{self._words(0)}")
+            time.sleep(0.02)
+        self._served = True
+        return self._ca
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Return its exit code, or None if it still runs after `timeout` seconds."""
         return self._sidecar.wait(timeout)
 
     def events(self) -> Iterator[Event]:
-        """Yield its decisions until it ends."""
-        self._begin()
-        while (event := self._queue.get()) is not None:
-            yield event
+        """Yield its decisions until it ends: refusals at once, what passed in opened tunnels within seconds."""
+        self._log.begin()
+        while True:
+            fresh, ended = self._log.take(max(0.0, self._next_look - time.monotonic()))
+            yield from fresh
+            if ended and not fresh:
+                if self._done:
+                    return
+                self._look(last=True)
+            elif time.monotonic() >= self._next_look:
+                self._look()
 
     def reload(self, rules: Sequence[HostRule]) -> bool:
-        """Put new rules in force; False where it needs a restart: for a host that is not to be opened, say."""
-        settings = structs.replace(self._settings, rules=what_holds(rules, self._settings.action))
-        if passed_through(settings) != passed_through(self._settings):
-            return False
-        with self._changed:
-            before = len(self._reloads)
-        self._sidecar.put([File(CONFIG, render_config(settings))])
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self._reloads) > before, RELOAD):
-                raise DeadlineError(f"pipelock has not taken the new rules within {RELOAD:g} s")
-            taken = self._reloads[before]
-        if taken:
-            self._settings = settings
-        else:
-            self._sidecar.put([File(CONFIG, render_config(self._settings))])
-        return taken
+        """Put new rules in force; False, and nothing is changed, where pipelock would have to be restarted.
+
+        That is so for a host that is not to be opened: in strict mode it may not loosen its policy while it runs.
+        """
+        after = structs.replace(self._settings, rules=answer(rules, self._settings.dlp_action))
+        old, new = self._file(self._settings), self._file(after)
+        if old.data == new.data:
+            return True
+        digest = hashlib.sha256(new.data).hexdigest()
+        done = self._log.reloaded(digest, lambda: self._sidecar.put([new]), RELOAD)
+        if done:
+            self._settings = after
+            return True
+        self._sidecar.put([old])
+        if done is None:
+            raise DeadlineError(f"the new rules are not in force after {RELOAD:.0f} s")
+        return False
 
     def stop(self) -> None:
-        """Read the last receipts, and end it."""
-        if not self._ended.is_set():
-            self._read_receipts()
+        """Read what is still in the receipts, and end it."""
+        if self._served and not self._done:
+            self._look(last=True)
         self._sidecar.stop()
 
-    def _begin(self) -> None:
-        with self._changed:
-            if self._threads:
-                return
-            self._threads = [
-                threading.Thread(target=self._follow_log, name="pipelock log", daemon=True),
-                threading.Thread(target=self._follow_receipts, name="pipelock receipts", daemon=True),
-            ]
-        for thread in self._threads:
-            thread.start()
+    @staticmethod
+    def _file(settings: Settings) -> File:
+        return File(CONFIG, render(make_config(settings)))
 
-    def _follow_log(self) -> None:
+    def _is_healthy(self, timeout: float) -> bool:
         try:
-            for text in self._sidecar.lines():
-                if (line := self._journal.parse(text)) is not None:
-                    self._take(line)
-        finally:
-            self._ended.set()
-            for event in self._journal.still_open():
-                self._queue.put(event)
-            self._queue.put(None)
+            return self._sidecar.exec(self._health, timeout).returncode == 0
+        except BottleError:  # it is not there yet, or no more, which `wait` says better
+            return False
 
-    def _take(self, line: Line) -> None:
-        if line.event == "config_reload" or line.method == "CONFIG_RELOAD":
-            with self._changed:
-                self._reloads.append(line.event == "config_reload" and line.status == "success")
-                self._changed.notify_all()
-            return
-        self._words = line.error or self._words
-        for event in self._journal.of_line(line):
-            self._queue.put(event)
+    def _words(self, timeout: float) -> str:
+        words = self._sidecar.last_words or self._log.last_words(timeout)
+        return f": {words}" if words else ""
 
-    def _follow_receipts(self) -> None:
-        pause = RECEIPTS
-        while not self._ended.wait(pause):
-            begin = time.monotonic()
-            self._read_receipts()
-            pause = max(RECEIPTS, SHARE * (time.monotonic() - begin))
-
-    def _read_receipts(self) -> None:
-        with self._reading:
+    def _look(self, *, last: bool = False) -> None:
+        """Read the receipts. Whoever can no longer read them is told so, once."""
+        with self._looking:
+            began = time.monotonic()
+            if self._done:
+                return
+            self._done = last
             try:
-                files = self._sidecar.get(EVIDENCE)
-            except BottleError:
-                return  # it is ending; what it had decided until the last look is told
-            for name, data in sorted(files.items()):
-                fresh = data[self._read.get(name, 0) :]
-                whole = fresh.rpartition(b"\n")[0]
-                self._read[name] = self._read.get(name, 0) + len(whole) + bool(whole)
-                for text in whole.splitlines():
-                    for event in self._journal.of_receipt(text):
-                        self._queue.put(event)
+                self._log.add(self._journal.receipts(self._sidecar.get(self._settings.evidence)))
+            except (BottleError, OSError) as error:
+                if not self._blind:
+                    self._log.add([self._lost(error)])
+                self._blind = True
+            self._next_look = time.monotonic() + max(LOOK, COST * (time.monotonic() - began))
 
-
-def passed_through(settings: Settings) -> set[str]:
-    """Return the hosts that are not opened: a strict pipelock takes no addition to them while it runs."""
-    return {rule.host for rule in settings.rules if rule.level == "opaque"}
+    def _lost(self, error: Exception) -> Event:
+        reason = f"requests that passed in opened tunnels are not recorded: {error}"
+        return Event(time=time.time(), verdict="warn", bottle=self._bottle, host="", rule="log", reason=reason)

@@ -1,4 +1,4 @@
-"""The manifest's section `pipelock:`."""
+"""The manifest's section `pipelock:`, and the size in it."""
 
 import re
 
@@ -7,22 +7,26 @@ from msgspec import Struct
 __all__ = ["IMAGE", "PipelockSection", "bytes_of"]
 
 IMAGE = "ghcr.io/luckypipewrench/pipelock:2.3.0"
-"""The one version that this plugin's configuration is for: another refuses keys that it does not know."""
+"""One version, never a floating tag: an unknown key of its configuration is fatal to it."""
 
-UNITS = {"m": 1 << 20, "g": 1 << 30}
-SMALLEST = 128 << 20
+UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+SMALLEST = 64 << 20
 
 
 class PipelockSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The sidecar: `image` is the same version under another name, `memory` as `512m` or `1g`."""
+    """Which image runs, and how much memory it may take.
+
+    `image` has to hold pipelock 2.3.0. `memory` is a whole number of bytes, or of `k`, `m`, `g`
+    (powers of 1024), from 64m on: the bodies of all requests that are being scanned are held in it.
+    """
 
     image: str = IMAGE
     memory: str = "512m"
 
 
 def bytes_of(size: str) -> int:
-    """Return a size in bytes; ValueError if it is not one, or is below 128m."""
-    found = re.fullmatch(r"([0-9]{1,6})([mg])", size.lower(), re.ASCII)
+    """Return a size in bytes; ValueError if it is none, or is below 64m."""
+    found = re.fullmatch(r"([0-9]{1,12})([kmg]?)", size.lower(), re.ASCII)
     if found is None or (number := int(found[1]) * UNITS[found[2]]) < SMALLEST:
-        raise ValueError(f"{size!r} is not a size like 512m or 1g, from 128m on")
+        raise ValueError(f"{size!r} is not a size like 512m or 1g, from 64m on")
     return number

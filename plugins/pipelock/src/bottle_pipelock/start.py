@@ -1,8 +1,9 @@
-"""The sidecar as it is described to a site, from a plan; its keys are made here, at the launch."""
+"""The sidecar as it is described to a site, from a plan."""
 
 from bottle_pipelock.authority import make_authority, make_receipt_key
-from bottle_pipelock.config import CA, CA_KEY, CONFIG, EVIDENCE, RECEIPT_KEY, UPSTREAM, Settings, render_config
+from bottle_pipelock.config import Settings, make_config
 from bottle_pipelock.proxy import PipelockProxy
+from bottle_pipelock.render import CONFIG, render
 from bottle_pipelock.section import PipelockSection, bytes_of
 from bottle_pipelock.trust import read_bundle
 from claude_bottle.plan.plan import Plan
@@ -11,41 +12,45 @@ from claude_bottle.seam.sidecar import File, SidecarSpec, Site
 __all__ = ["make_settings", "start"]
 
 PROGRAM = "/pipelock"
+CERTIFICATE, KEY = "ca.pem", "ca-key.pem"
+BUNDLE = "upstream-bundle.pem"
 
 
 def start(plan: Plan, site: Site) -> PipelockProxy:
-    """Describe the sidecar to the site; nothing is waited for."""
-    section, settings, authority = plan.section(PipelockSection), make_settings(plan, site), make_authority(plan.bottle)
-    ready = (PROGRAM, "healthcheck", "--addr", f"127.0.0.1:{settings.port}")
+    """Make the bottle's authority, and describe the sidecar to the site; nothing is waited for."""
+    settings, section = make_settings(plan, site), plan.section(PipelockSection)
+    authority = make_authority(plan.slug)
+    health = (PROGRAM, "healthcheck", "--addr", f"127.0.0.1:{settings.port}")
     spec = SidecarSpec(
         argv=(PROGRAM, "run", "--config", f"{site.root}/{CONFIG}"),
         image=section.image,
         files=(
-            File(CONFIG, render_config(settings)),
-            File(CA, authority.certificate),
-            File(CA_KEY, authority.key),
-            File(RECEIPT_KEY, make_receipt_key()),
-            File(UPSTREAM, read_bundle(plan.egress.upstream.ca)),
+            File(CONFIG, render(make_config(settings))),
+            File(CERTIFICATE, authority.certificate),
+            File(KEY, authority.key),
+            File(settings.signing_key, make_receipt_key()),
+            File(BUNDLE, read_bundle(plan.egress.upstream.ca)),
         ),
-        env={"SSL_CERT_FILE": f"{site.root}/{UPSTREAM}"},
-        ready=ready,
-        folders=(EVIDENCE,),
+        # Go reads the folder of the image's own store beside this file, so an empty one takes nothing away.
+        env={"SSL_CERT_FILE": f"{site.root}/{BUNDLE}"},
+        ready=health,
+        folders=(settings.evidence,),
         hosts=tuple((name, place.rpartition(":")[0].strip("[]")) for name, place in plan.egress.upstream.hosts),
         memory=bytes_of(section.memory),
     )
-    return PipelockProxy(site.run(spec), settings, authority.certificate, ready)
+    return PipelockProxy(site.run(spec), settings, plan.bottle, authority.certificate, health)
 
 
 def make_settings(plan: Plan, site: Site) -> Settings:
-    """Return what the plan says about egress, as pipelock's own data."""
+    """Return what the plan says about egress, and where the site puts it, as the configuration's own data."""
     egress = plan.egress
     return Settings(
         name=plan.slug,
-        port=site.listen.port,
         root=site.root,
+        port=site.listen.port,
         rules=egress.rules,
-        action=egress.dlp_action,
+        dlp_action=egress.dlp_action,
         private_addresses=egress.private_addresses,
-        certificate=CA,
-        key=CA_KEY,
+        certificate=CERTIFICATE,
+        key=KEY,
     )
