@@ -84,7 +84,7 @@ def described(proxy: str, folder: Path, place: str) -> SidecarSpec:
 
 def main(proxy: str, folder: Path, place: str) -> None:
     """Go up, fetch the page, and go down."""
-    client: Any = docker.APIClient(version="auto")
+    client: Any = docker.from_env(version="auto").api
     spec = described(proxy, folder, place)
     mark = Mark.of(Launch(label=os.urandom(8).hex(), owner=Owner.current()), "bench", "floor")
     one, two = islice(free_subnets(IPv4Network("10.214.0.0/16"), map(IPv4Network, taken(client))), 2)

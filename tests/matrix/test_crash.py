@@ -68,3 +68,11 @@ def test_cleanup_leaves_the_living_alone(pair: Pair, user: User) -> None:
     bottle = user.detached()
     assert user.bottle("cleanup", "--yes").code == 0
     assert bottle.exec("true").code == 0
+
+
+def test_many_launches_of_one_agent_at_once_are_apart(pair: Pair, user: User) -> None:
+    """S6: whatever is wanted by all at the same moment, names and subnets, each gets its own, and all of it goes."""
+    processes = [user.begin(*START, "--", "id", "-un") for _ in range(5)]
+    done = [process.communicate(timeout=100) for process in processes]
+    assert [out for out, _ in done] == [b"agent\n"] * 5, done
+    assert [left(process.pid) for process in processes] == [[]] * 5

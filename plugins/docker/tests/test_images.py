@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from bottle_docker.containers import agent_body, proxy_body
 from bottle_docker.cures import explained
 from bottle_docker.image import agent_recipe
-from bottle_docker.images import building, context_of, labelled, shortened, tag_of
+from bottle_docker.images import context_of, labelled, shortened, tag_of
 from bottle_docker.labels import BUILD, Mark
+from bottle_docker.locks import locked
 from bottle_docker.networks import Segment
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import LaunchError
@@ -67,13 +68,13 @@ def test_names_are_closed_last() -> None:
 def test_one_at_a_time_builds_an_image() -> None:
     """The second waits, and gives up once its launch ends."""
     ended = Event()
-    with building("it:0123"):
-        with pytest.raises(BlockingIOError), building("it:0123"):
+    with locked("0123"):
+        with pytest.raises(BlockingIOError), locked("0123"):
             pass
         ended.set()
-        with pytest.raises(LaunchError, match="given up"), building("it:0123", ended):
+        with pytest.raises(LaunchError, match="given up"), locked("0123", ended):
             pass
-    with building("it:0123"):
+    with locked("0123"):
         pass
 
 

@@ -1,25 +1,21 @@
 """Images: found under their name, built from a recipe, or fetched; once for all launches that want the same."""
 
-import fcntl
 import hashlib
 import io
-import os
 import re
 import tarfile
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 from threading import Event
 
 from bottle_docker.engine import Engine
 from bottle_docker.labels import BUILD, LAUNCH
 from bottle_docker.listing import Container
+from bottle_docker.locks import locked
 from claude_bottle.errors import BottleError, LaunchError
-from claude_bottle.seam.folders import cache_dir, private_dir
 from claude_bottle.seam.sidecar import Recipe
 
-__all__ = ["Images", "building", "forget_build", "is_building", "is_of_build", "tag_of"]
+__all__ = ["Images", "forget_build", "is_building", "is_of_build", "tag_of"]
 
 DOCKERFILE = "Dockerfile"
 WIDTH = 90  # characters of a step that are shown
@@ -43,7 +39,7 @@ class Images:
             return image
         tag = tag_of(image)
         if self._engine.image_id(tag) is None:
-            with building(tag, self._ended):
+            with locked(tag.rpartition(":")[2], self._ended):
                 if self._engine.image_id(tag) is None:  # whoever had the lock may have built it
                     self._build(image, tag)
         return tag
@@ -106,7 +102,7 @@ def is_of_build(container: Container) -> bool:
 def is_building(digest: str) -> bool:
     """Say whether somebody on this machine builds it at this moment."""
     try:
-        with building(f":{digest}"):
+        with locked(digest):
             return False
     except BlockingIOError:
         return True
@@ -154,28 +150,3 @@ def labelled(recipe: Recipe) -> str:
         if line.upper().startswith("FROM "):
             lines.append(label)
     return "\n".join(lines) + "\n"
-
-
-@contextmanager
-def building(tag: str, ended: Event | None = None) -> Generator[None]:
-    """Hold the lock of one image's build on this machine, waiting for it; LaunchError once `ended` is set.
-
-    Without `ended` nothing is waited for: BlockingIOError if somebody has it.
-    """
-    folder = private_dir(private_dir(private_dir(cache_dir()) / "docker") / "builds")
-    path = Path(folder, tag.rpartition(":")[2])
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if ended is None:
-                    raise
-                if ended.is_set():
-                    raise LaunchError("given up") from None
-                time.sleep(0.1)
-        yield
-    finally:
-        os.close(fd)

@@ -16,6 +16,7 @@ from bottle_docker.image import agent_recipe, chosen_recipe
 from bottle_docker.images import Images
 from bottle_docker.labels import LAUNCH, Mark
 from bottle_docker.listing import Network
+from bottle_docker.locks import NETWORKS, locked
 from bottle_docker.networks import Segment, isolation, make_network
 from bottle_docker.probe import ELSEWHERE
 from bottle_docker.section import DockerSection
@@ -133,7 +134,8 @@ class DockerSite:
 
     def _network(self, kind: str, pool: IPv4Network, options: Mapping[str, str]) -> Segment:
         labels = self._mark.labels("network")
-        return make_network(self._engine, f"claude-bottle-{kind}-{self._mark.slug}", pool, options, labels)
+        with locked(NETWORKS, self._ended):
+            return make_network(self._engine, f"claude-bottle-{kind}-{self._mark.slug}", pool, options, labels)
 
     def _agent_image(self) -> str:
         if self._section.image is None:
