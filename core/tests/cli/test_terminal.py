@@ -64,6 +64,7 @@ def test_a_kill_at_the_question_ends_the_warm_process(user: User, terminal: Star
     """A kill or a closed terminal at the question leaves nothing behind either."""
     asked = terminal("start", "reviewer", env=WARM)
     asked.wait_for("start? [y/N]:")
+    time.sleep(0.3)  # until it reads: between its last word and that, a signal waits for the next key
     os.kill(asked.process.pid, number)
     asked.finish()
     wait_until("the end of the warm process", lambda: user.left() == [], 5)
