@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bottle.seam.secrets import Secrets
+from claude_bottle.seam.sidecar import File, SidecarSpec
 
 VALUE = "ghp_hunter2hunter2"
 SECRETS = Secrets({"TOKEN": VALUE})
@@ -96,3 +97,10 @@ def test_they_are_a_mapping_of_their_own(values: dict[str, str]) -> None:
     values["later"] = "added"
     assert dict(secrets) == before
     assert len(secrets) == len(before)
+
+
+def test_a_file_of_a_sidecar_shows_no_content() -> None:
+    """S11: it may be the key of an authority, and stands in the repr of whatever holds it."""
+    spec = SidecarSpec(argv=("it",), files=(File("ca-key.pem", b"-----BEGIN hidden"),))
+    assert "hidden" not in repr(spec)
+    assert "ca-key.pem" in repr(spec)

@@ -71,16 +71,28 @@ def find_program(folder: Path) -> Path | None:
 
 
 def _from_image(folder: Path) -> Path | None:
+    made = _docker("create", "--pull=never", IMAGE)
+    if made is None:
+        return None
+    container = made.decode().strip()
+    copied = _docker("cp", f"{container}:/pipelock", str(folder))
+    _docker("rm", container)
+    return None if copied is None else folder / "pipelock"
+
+
+def inspect_image() -> Any:
+    """Return what an engine knows of the image; None without either."""
+    found = _docker("image", "inspect", IMAGE)
+    return None if found is None else json.loads(found)[0]
+
+
+def _docker(*argv: str) -> bytes | None:
     docker = shutil.which("docker")
     if docker is None:
         return None
     with suppress(subprocess.TimeoutExpired):
-        made = subprocess.run([docker, "create", "--pull=never", IMAGE], check=False, capture_output=True, timeout=20)
-        if made.returncode == 0:
-            container = made.stdout.decode().strip()
-            subprocess.run([docker, "cp", f"{container}:/pipelock", folder], check=True, capture_output=True)
-            subprocess.run([docker, "rm", container], check=True, capture_output=True)
-            return folder / "pipelock"
+        done = subprocess.run([docker, *argv], check=False, capture_output=True, timeout=20)
+        return done.stdout if done.returncode == 0 else None
     return None
 
 
@@ -245,15 +257,3 @@ class Running:
         found = self._events[self._seen :]
         self._seen += len(found)
         return found
-
-
-def inspect_image() -> Any:
-    """Return what an engine knows of the image; None without either."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return None
-    with suppress(subprocess.TimeoutExpired):
-        command = [docker, "image", "inspect", IMAGE]
-        found = subprocess.run(command, check=False, capture_output=True, timeout=20)
-        return json.loads(found.stdout)[0] if found.returncode == 0 else None
-    return None

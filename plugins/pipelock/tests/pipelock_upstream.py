@@ -30,63 +30,91 @@ class Seen(NamedTuple):
     body: bytes
 
 
-class Upstream:
-    """A server on loopback in threads of its own; it answers with what it saw."""
+class Upstream(ThreadingHTTPServer):
+    """A server on loopback in threads of its own; it answers with what it saw. `go` lets an event stream go on."""
+
+    daemon_threads = True
 
     def __init__(self, certificate: Path | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[Seen] = []
-        seen = self.seen
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_one_request(self) -> None:
-                try:
-                    super().handle_one_request()
-                except OSError:  # whoever asked has gone
-                    self.close_connection = True
-
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                seen.append(Seen(self.command, self.path, dict(self.headers.items()), body))
-                path, _, query = self.path.partition("?")
-                fields, content = {"Content-Type": "application/json"}, json.dumps({"path": self.path}).encode()
-                if path == "/bytes":
-                    content = bytes(int(query))
-                elif path == "/gzip":
-                    fields["Content-Encoding"], content = "gzip", gzip.compress(content)
-                elif path == "/injection":
-                    fields["Content-Type"], content = "text/plain", INJECTION
-                self.send_response(200)
-                for name, value in {**fields, "Content-Length": str(len(content))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_GET  # noqa: N815 - the name is the library's
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda request, client_address: None
+        self.go = threading.Event()
+        self.port: int = self.socket.getsockname()[1]
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             context.set_alpn_protocols(["http/1.1"])
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that leave are what the tests are about."""
 
     def stop(self) -> None:
         """End it."""
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
         self._thread.join(5)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Upstream  # pyright: ignore[reportIncompatibleVariableOverride] - it is always ours
+
+    def handle_one_request(self) -> None:
+        """Answer, or end with a client that has gone."""
+        try:
+            super().handle_one_request()
+        except OSError:
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        """Answer any method."""
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server.seen.append(Seen(self.command, self.path, dict(self.headers.items()), body))
+        path, _, query = self.path.partition("?")
+        content = json.dumps({"path": self.path}).encode()
+        match path:
+            case "/events":
+                self.stream()
+            case "/drop":
+                self.close_connection = True
+            case "/bytes":
+                self.answer(bytes(int(query)))
+            case "/gzip":
+                self.answer(gzip.compress(content), encoding="gzip")
+            case "/injection":
+                self.answer(INJECTION)
+            case _:
+                self.answer(content)
+
+    do_POST = do_GET  # noqa: N815 - the name is the library's
+
+    def answer(self, content: bytes, encoding: str = "identity") -> None:
+        """Send an answer of known length."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(content)))
+        if encoding != "identity":
+            self.send_header("Content-Encoding", encoding)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def stream(self) -> None:
+        """Send one event, and the second when the test says so."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"data: first\n\n")
+        self.server.go.wait(20)
+        self.wfile.write(b"data: second\n\n")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
 
 
 def make_certificate(folder: Path, *names: str) -> Path:

@@ -110,6 +110,8 @@ def test_what_was_learnt_from_the_real_program_is_set() -> None:
     assert (made["default_agent_identity"], made["bind_default_agent_identity"]) == ("demo", True)
     assert made["forward_proxy"]["max_tunnel_seconds"] == made["forward_proxy"]["idle_timeout_seconds"] == 86400
     assert made["response_scanning"]["enabled"]
+    assert made["response_scanning"]["sse_streaming"]["enabled"]
+    assert made["forward_proxy"]["sni_verification"]
     assert made["response_scanning"]["action"] == made["response_scanning"]["sse_streaming"]["action"] == "warn"
     assert made["tls_interception"]["max_response_bytes"] == LONGEST_BODY == 16 << 20
     assert made["request_body_scanning"]["scan_headers"]

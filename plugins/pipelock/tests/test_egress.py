@@ -1,5 +1,6 @@
 """What passes through the real pipelock and what does not, and what is reported of it."""
 
+import http.client
 from collections.abc import Callable
 from typing import Any
 
@@ -151,6 +152,39 @@ def test_what_cannot_be_reached_is_no_refusal(proxy: Running) -> None:
     ]
 
 
+def test_an_upstream_that_hangs_up_is_no_refusal(proxy: Running, tls: Upstream) -> None:
+    """It is one event, the upstream's fault."""
+    assert proxy.client.https("api.test", tls.port, "/drop").status == 502
+    assert proxy.client.https("api.test", tls.port, "/after").status == 200
+    dropped, after = proxy.await_events(2)
+    assert (dropped.verdict, dropped.rule, dropped.status, dropped.path) == ("allow", "upstream", 502, "/drop")
+    assert (after.verdict, after.rule, after.path) == ("allow", "", "/after")
+
+
+def test_a_stream_that_is_left_is_no_refusal(warning: Running, tls: Upstream) -> None:
+    """Whoever interrupts a model is not told that something was denied.
+
+    A scan that is under way then counts as a finding for pipelock, so a warning may stand beside it.
+    """
+    tls.go.clear()
+    _, connection = warning.client.connect("api.test", tls.port)
+    with connection, warning.client.tls(connection, "api.test") as opened:
+        opened.sendall(b"GET /events HTTP/1.1\r\nHost: api.test:%d\r\n\r\n" % tls.port)
+        assert opened.recv(1000)
+    tls.go.set()
+    events = warning.await_events() + warning.await_events(timeout=0.5)
+    assert [(it.verdict, it.path) for it in events if it.verdict != "warn"] == [("allow", "/events")]
+
+
+def test_the_fetch_endpoint_is_no_way_around(proxy: Running, plain: Upstream) -> None:
+    """Pipelock's own service cannot be switched off; it obeys the same rules and is recorded."""
+    assert proxy.client.own("/fetch?url=https://evil.test/").status == 403
+    assert proxy.client.own(f"/fetch?url=http://plain.test:{plain.port}/f").status == 200
+    refused, passed = proxy.await_events(2)
+    assert (refused.verdict, refused.host, refused.rule) == ("deny", "evil.test", "allowlist")
+    assert (passed.verdict, passed.host, passed.path) == ("allow", "plain.test", "/f")
+
+
 def test_fronting_is_refused(proxy: Running, tls: Upstream) -> None:
     """A Host header, and the name of a TLS handshake, that are not the connection's."""
     answer = proxy.client.https("api.test", tls.port, headers={"Host": "other.test"})
@@ -172,7 +206,7 @@ def test_a_client_that_does_not_trust_the_authority_is_one_event(proxy: Running,
         proxy.client.ca = ca
     assert proxy.client.https("api.test", tls.port).status == 200
     refused, passed = proxy.await_events(2)
-    assert (refused.verdict, refused.rule, passed.verdict) == ("deny", "tls", "allow")
+    assert (refused.verdict, refused.rule, passed.verdict, passed.rule) == ("deny", "tls", "allow", "")
     assert "trust" in refused.reason
 
 
@@ -209,6 +243,20 @@ def test_an_answer_that_looks_like_an_instruction_passes_and_is_recorded(
     assert answer.status == 200
     events = warning.await_events(1)
     assert [(it.verdict, it.rule) for it in events if it.verdict == "warn"] == [("warn", "response")]
+
+
+def test_an_event_stream_is_passed_on_as_it_comes(warning: Running, tls: Upstream) -> None:
+    """A model's answer is not held back: the second event is sent only after the first has arrived."""
+    tls.go.clear()
+    _, connection = warning.client.connect("api.test", tls.port)
+    with connection, warning.client.tls(connection, "api.test") as opened:
+        asking = http.client.HTTPConnection("api.test", tls.port)
+        asking.sock = opened
+        asking.request("GET", "/events")
+        answer = asking.getresponse()
+        assert answer.readline() + answer.readline() == b"data: first\n\n"
+        tls.go.set()
+        assert answer.read() == b"data: second\n\n"
 
 
 def test_no_management_endpoint_is_within_reach(proxy: Running) -> None:

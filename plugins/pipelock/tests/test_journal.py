@@ -110,7 +110,8 @@ def test_a_finding_in_plain_http_has_one_line(event: str, action: str, verdict: 
     assert found is not None
     assert (found.verdict, found.rule, found.status, found.port) == (verdict, "dlp", status, 80)
     assert "GitHub Token" in found.reason
-    assert line(log, "forward_http", status_code=200, size_bytes=3, **fields) is None
+    if action == "warn":
+        assert line(log, "forward_http", status_code=200, size_bytes=3, **fields) is None
     assert line(log, "forward_http", status_code=200, size_bytes=3, **fields) is not None
 
 
@@ -141,21 +142,62 @@ def test_only_what_has_no_line_is_taken_from_receipts() -> None:
     )
 
 
+FINDINGS = [
+    ("anomaly", {"scanner": "body_dlp", "reason": "request body contains secret: GitHub Token"}),
+    ("anomaly", {"scanner": "sse_stream", "reason": "injection"}),
+    ("response_scan", {"action": "warn", "patterns": ["Prompt Injection"]}),
+]
+ENDS = [
+    ("error", {"error": "dial tcp: connection refused"}),
+    ("blocked", {"scanner": "tls_response_blocked", "reason": "response too large for scanning"}),
+]
+
+
+@pytest.mark.parametrize(("event", "fields"), FINDINGS)
+def test_what_the_log_told_of_a_request_is_not_told_by_its_receipt(event: str, fields: dict[str, Any]) -> None:
+    """One request of a tunnel is dropped, the others of the same tunnel are not, however much was found in it."""
+    log, url = journal(), "https://a.test/told?q=1"
+    for _ in range(3):
+        found = line(log, event, method="GET", url=url, request_id="req-1", **fields)
+        assert found is not None
+        assert found.verdict == "warn"
+    paths = receipts(log, receipt(url), receipt("https://a.test/other"), receipt(url, "req-2"), receipt(url))
+    assert paths == ["/other", "/told", "/told"]
+
+
+@pytest.mark.parametrize(("event", "fields"), ENDS)
+@pytest.mark.parametrize("finding", [True, False])
+def test_what_came_to_nothing_takes_no_later_request_from_the_record(
+    event: str, fields: dict[str, Any], *, finding: bool
+) -> None:
+    """Neither has a receipt that says it passed, so the one that comes is of another request."""
+    log, common = journal(), {"method": "GET", "url": "https://a.test/again", "request_id": "req-1"}
+    if finding:
+        line(log, "anomaly", scanner="body_dlp", reason="found", **common)
+    assert line(log, event, **common, **fields) is not None
+    assert receipts(log, receipt("https://a.test/again")) == ["/again"]
+
+
+def test_a_name_that_moves_to_a_private_address_is_a_refusal() -> None:
+    """The address is judged again as it is dialled, which pipelock writes as an error."""
+    error = "SSRF blocked: connection to internal IP 10.0.0.5"
+    event = line(journal(), "error", method="CONNECT", target="a.test:443", error=error)
+    assert event is not None
+    assert (event.verdict, event.rule, event.fix) == ("deny", "address", "egress.private_addresses: [10.0.0.5/32]")
+
+
 @pytest.mark.parametrize(
-    ("event", "fields"),
+    ("reason", "verdict", "rule"),
     [
-        ("anomaly", {"scanner": "body_dlp", "reason": "request body contains secret: GitHub Token"}),
-        ("error", {"error": "dial tcp: connection refused"}),
-        ("blocked", {"scanner": "tls_response_blocked", "reason": "response too large for scanning"}),
-        ("response_scan", {"action": "warn", "patterns": ["Prompt Injection"]}),
+        ("context canceled", "allow", "upstream"),
+        ("compressed sse_stream response cannot be scanned", "deny", "encoding"),
     ],
 )
-def test_what_the_log_told_of_a_request_is_not_told_by_its_receipt(event: str, fields: dict[str, Any]) -> None:
-    """One request of a tunnel is dropped, the others of the same tunnel are not."""
-    log, url = journal(), "https://a.test/told?q=1"
-    assert line(log, event, method="GET", url=url, request_id="req-1", **fields) is not None
-    found = receipts(log, receipt(url), receipt("https://a.test/other"), receipt(url, "req-2"), receipt(url))
-    assert found == ["/other", "/told", "/told"]
+def test_a_stream_that_somebody_left_is_no_refusal(reason: str, verdict: str, rule: str) -> None:
+    """Findings in a stream only warn, so what is called a block there is its end."""
+    event = line(journal(), "blocked", method="GET", url="https://a.test/s", scanner="sse_stream", reason=reason)
+    assert event is not None
+    assert (event.verdict, event.rule) == (verdict, rule)
 
 
 def test_what_is_remembered_is_bounded() -> None:

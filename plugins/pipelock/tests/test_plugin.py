@@ -118,9 +118,9 @@ def test_every_wanted_host_is_answered_for() -> None:
     egress = Egress(allowlist=("api.test", "*.wild.test"), inspect={"*.wild.test": "opaque"})
     spec = make_spec(egress, ssh=(SSH,))
     wanted = wanted_rules(spec, [HostWish(host="model.test", level="warn", why="claude")])
-    rules = Pipelock().resolve_plan(spec, Draft(wanted=wanted)).rules
-    assert rules is not None
-    assert {it.host: (it.level, it.why) for it in rules} == {
+    part = Pipelock().resolve_plan(spec, Draft(wanted=wanted))
+    assert part.lines == (("proxy image", IMAGE),)
+    assert {it.host: (it.level, it.why) for it in part.rules or ()} == {
         "*.wild.test": ("opaque", "manifest"),
         "api.test": ("block", "dlp_action"),
         "git.test": ("opaque", "ssh"),
@@ -179,7 +179,10 @@ def test_the_sidecar_is_described_whole() -> None:
     assert spec.image == IMAGE == "ghcr.io/luckypipewrench/pipelock:2.3.0"
     assert spec.ready == ("/pipelock", "healthcheck", "--addr", "127.0.0.1:8888")
     assert (spec.folders, spec.memory, spec.hosts) == (("evidence",), 512 << 20, ())
-    assert spec.env == {"SSL_CERT_FILE": "/etc/pipelock/upstream-bundle.pem"}
+    assert spec.env == {
+        "SSL_CERT_FILE": "/etc/pipelock/upstream-bundle.pem",
+        "GOMEMLIMIT": str((512 << 20) * 9 // 10),  # below the limit at which it is killed
+    }
     assert {file.name: file.mode for file in spec.files} == dict.fromkeys(
         ("pipelock.yaml", "ca.pem", "ca-key.pem", "receipt.key", "upstream-bundle.pem"), 0o600
     )

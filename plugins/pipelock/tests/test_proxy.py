@@ -87,6 +87,12 @@ def make_proxy(sidecar: Scripted) -> PipelockProxy:
     return PipelockProxy(sidecar, settings, "dev", b"PEM", ("/pipelock", "healthcheck"))
 
 
+def refusal(host: str) -> bytes:
+    """Return a line of the log."""
+    line = {"event": "blocked", "method": "CONNECT", "target": f"{host}:443", "scanner": "allowlist", "reason": "r"}
+    return json.dumps(line).encode()
+
+
 def reloaded(file: File) -> Mapping[str, str]:
     """Say that a file is in force."""
     return {"event": "config_reload", "status": "success", "config_hash": hashlib.sha256(file.data).hexdigest()}
@@ -141,12 +147,19 @@ def test_what_is_in_the_receipts_at_the_end_is_reported(sidecar: Scripted, proxy
     assert [event.path for event in proxy.events()] == ["/last"]
 
 
-def test_what_is_left_of_one_that_died_is_reported(sidecar: Scripted, proxy: PipelockProxy) -> None:
-    """Nobody told it to stop; its folder may still be there."""
+def test_what_is_left_of_one_that_died_is_reported(
+    sidecar: Scripted, proxy: PipelockProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody told it to stop, and the next look at the receipts was far away; its folder may still be there."""
+    monkeypatch.setattr(bottle_pipelock.proxy, "LOOK", 60)
     proxy.ready(5)
+    events = proxy.events()
+    for host in ("first.test", "second.test"):  # a look lies between them
+        sidecar.log.put(refusal(host))
+        assert next(events).host == host
     sidecar.evidence = lambda: {"evidence-proxy-0.jsonl": receipt("https://a.test/last")}
     sidecar.log.put(None)
-    assert [event.path for event in proxy.events()] == ["/last"]
+    assert [event.path for event in events] == ["/last"]
 
 
 def test_receipts_are_looked_for_while_it_runs(sidecar: Scripted, proxy: PipelockProxy) -> None:
@@ -169,7 +182,7 @@ def test_receipts_that_cannot_be_read_are_said_once(sidecar: Scripted, proxy: Pi
     first = next(events)
     assert (first.verdict, first.rule, first.host) == ("warn", "log", "")
     assert "the engine is gone" in first.reason
-    sidecar.log.put(b'{"event":"blocked","target":"evil.test:443","scanner":"allowlist","reason":"r"}')
+    sidecar.log.put(refusal("evil.test"))
     assert next(events).host == "evil.test"
     sidecar.log.put(None)
     assert list(events) == []

@@ -1,6 +1,6 @@
 """What is taken out of whatever is reported."""
 
-from urllib.parse import quote
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -29,8 +29,7 @@ def test_a_credential_is_never_shown(secret: str, shape: str) -> None:
     encoded = shape.format("".join(f"%{ord(it):02x}" for it in secret))
     assert secret not in scrub(text)
     assert secret not in scrub_path(text)
-    assert secret not in scrub_path(encoded)
-    assert quote(secret) not in scrub_path(encoded)
+    assert secret not in unquote(scrub_path(encoded))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ class File(Struct, frozen=True):
     data: bytes
     mode: int = 0o600
 
+    def __repr__(self) -> str:  # the data may be a key
+        return f"<File {self.name}: {len(self.data)} bytes>"
+
 
 class Recipe(Struct, frozen=True, kw_only=True):
     """An image that is built where it is not there yet, from nothing but what stands here.

@@ -90,7 +90,7 @@ def make_config(settings: Settings) -> Mapping[str, object]:
             "enabled": True,
             "max_tunnel_seconds": DAY,  # an answer of a model is cut off where a tunnel ends
             "idle_timeout_seconds": DAY,
-            "sni_verification": True,
+            "sni_verification": True,  # costs keep-alive over HTTP/1.1 where TLS is opened, see docs/pipelock.md
         },
         "tls_interception": _interception(settings),
         "metrics_listen": "127.0.0.1:0",  # away from the port that the agent reaches

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from bottle_pipelock.records import Entry, Line, read_receipt
@@ -26,14 +25,15 @@ class Journal:
     """Remembers what was reported. Threads may share it.
 
     Refusals and findings have a line in the log, and so has a plain request that passes. A request that passes
-    in an opened tunnel has a receipt alone; if something was found in it, it has both, and the receipt is dropped.
+    in an opened tunnel has a receipt alone, written when it is over; if something was found in it, it has both,
+    and what comes second is dropped. Where two requests of a tunnel are alike, one may be reported twice, none is lost.
     """
 
     def __init__(self, bottle: str, name: str) -> None:
         self._lock = threading.Lock()
         self._bottle = bottle
         self._name = name
-        self._told: Counter[tuple[str, str, str]] = Counter()
+        self._told: set[tuple[str, str, str]] = set()
         self._read: dict[str, int] = {}
 
     def line(self, line: Line) -> Event | None:
@@ -73,7 +73,7 @@ class Journal:
         record = entry.detail.action_record
         if record.transport != "intercept" or record.verdict != "allow":
             return None
-        if self._is_told(record.request_id, record.method, record.target):
+        if self._is_told((record.request_id, record.method, record.target)):
             return None
         place = read_place(record.target)
         return Event(
@@ -87,7 +87,7 @@ class Journal:
         )
 
     def _refused(self, line: Line) -> Event:
-        self._tell(line)
+        self._told.discard(_key(line))  # a refused answer has no receipt that says it passed
         scanner, reason, place = line.scanner, line.reason, _place(line)
         if line.event == "sni_mismatch":
             scanner, place = line.event, read_place(line.connect_host)
@@ -97,7 +97,9 @@ class Journal:
         elif scanner == "tls_handshake_error":
             reason = f"no TLS with the client, which may not trust this bottle's CA: {reason}"
         rule = rule_of(scanner, reason)
-        status = None if rule == "tls" or not line.reason else 429 if rule == "rate" else 403
+        if scanner == "sse_stream" and rule == "response":  # findings only warn there: either side has gone away
+            rule = "upstream"
+        status = None if rule in {"tls", "upstream"} or not line.reason else 429 if rule == "rate" else 403
         return self._event(line, "allow" if rule == "upstream" else "deny", place, rule, reason, status)
 
     def _found(self, line: Line) -> Event | None:
@@ -105,24 +107,27 @@ class Journal:
         place = _place(line)
         if not place.host or line.scanner == "tls_intercept":  # that one says that a tunnel is opened, as all are
             return None
-        self._tell(line)
         blocked = line.action == "block"
+        if not blocked:
+            self._tell(line)
         scanner = line.scanner or line.event
         reason = line.reason or f"{FINDINGS.get(line.event, line.event)}: {', '.join(line.patterns)}"
         verdict: Verdict = "deny" if blocked else "warn"
         return self._event(line, verdict, place, rule_of(scanner, reason), reason, 403 if blocked else None)
 
     def _passed(self, line: Line) -> Event | None:
-        if self._is_told(line.request_id, line.method, line.url):
+        if self._is_told(_key(line)):
             return None
         return self._event(line, "allow", _place(line), status=line.status_code)
 
     def _failed(self, line: Line) -> Event | None:
-        """Report an upstream that could not be reached: nothing was refused."""
+        """Report an upstream that could not be reached: nothing was refused, unless by the address that it has now."""
+        self._told.discard(_key(line))
         place = _place(line)
         if not place.host or line.error.startswith("client TLS handshake"):
             return None
-        self._tell(line)
+        if "SSRF blocked" in line.error:
+            return self._event(line, "deny", place, "address", line.error, 502)
         return self._event(line, "allow", place, "upstream", line.error, 502)
 
     def _event(
@@ -149,15 +154,17 @@ class Journal:
         """Remember a request whose other record may still come."""
         if len(self._told) >= HELD:
             self._told.clear()
-        self._told[line.request_id, line.method, line.url] += 1
+        self._told.add(_key(line))
 
-    def _is_told(self, request_id: str, method: str, url: str) -> bool:
-        key = (request_id, method, url)
-        if not self._told[key]:
-            del self._told[key]
-            return False
-        self._told[key] -= 1
-        return True
+    def _is_told(self, key: tuple[str, str, str]) -> bool:
+        told = key in self._told
+        self._told.discard(key)
+        return told
+
+
+def _key(line: Line) -> tuple[str, str, str]:
+    """Return what a line has in common with the other record of the same request."""
+    return line.request_id, line.method, line.url
 
 
 def _place(line: Line) -> Place:

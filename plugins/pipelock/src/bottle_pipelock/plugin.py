@@ -53,8 +53,8 @@ class Pipelock:
         """Answer for every host with the nearest level that pipelock has."""
         from bottle_pipelock.levels import answer
 
-        rules = answer(draft.wanted, spec.egress.dlp_action)
-        return Part(section=spec.section(PipelockSection), rules=rules)
+        section, rules = spec.section(PipelockSection), answer(draft.wanted, spec.egress.dlp_action)
+        return Part(section=section, rules=rules, lines=(("proxy image", section.image),))
 
     @hookimpl
     def start_proxy(self, plan: Plan, site: "Site", secrets: "Secrets", warm: "Warm | None") -> "Proxy":

@@ -40,7 +40,7 @@ RULES: Mapping[str, str] = {
 BY_REASON = (
     ("DNS resolution error", "upstream"),
     ("Content-Encoding", "encoding"),
-    ("compressed response", "encoding"),
+    ("compressed", "encoding"),
     ("max_body_bytes", "size"),
     ("too large", "size"),
     ("invalid JSON", "form"),
@@ -53,7 +53,7 @@ ADDRESS = re.compile(r"internal IP (?P<ip>[0-9a-fA-F.:]+)")
 
 def rule_of(scanner: str, reason: str) -> str:
     """Return one word: that of the scanner, unless the reason tells better."""
-    if scanner in {"ssrf", "body_dlp", "tls_response_blocked"}:
+    if scanner in {"ssrf", "body_dlp", "tls_response_blocked", "sse_stream"}:
         for words, rule in BY_REASON:
             if words in reason:
                 return rule

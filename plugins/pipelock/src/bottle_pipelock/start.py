@@ -19,6 +19,7 @@ BUNDLE = "upstream-bundle.pem"
 def start(plan: Plan, site: Site) -> PipelockProxy:
     """Make the bottle's authority, and describe the sidecar to the site; nothing is waited for."""
     settings, section = make_settings(plan, site), plan.section(PipelockSection)
+    memory = bytes_of(section.memory)
     authority = make_authority(plan.slug)
     health = (PROGRAM, "healthcheck", "--addr", f"127.0.0.1:{settings.port}")
     spec = SidecarSpec(
@@ -31,12 +32,16 @@ def start(plan: Plan, site: Site) -> PipelockProxy:
             File(settings.signing_key, make_receipt_key()),
             File(BUNDLE, read_bundle(plan.egress.upstream.ca)),
         ),
-        # Go reads the folder of the image's own store beside this file, so an empty one takes nothing away.
-        env={"SSL_CERT_FILE": f"{site.root}/{BUNDLE}"},
+        env={
+            # Go reads the folder of the image's own store beside this file, so an empty one takes nothing away.
+            "SSL_CERT_FILE": f"{site.root}/{BUNDLE}",
+            # It collects its garbage in earnest before the kernel ends it: what it scans makes a lot of it.
+            "GOMEMLIMIT": str(memory * 9 // 10),
+        },
         ready=health,
         folders=(settings.evidence,),
         hosts=tuple((name, place.rpartition(":")[0].strip("[]")) for name, place in plan.egress.upstream.hosts),
-        memory=bytes_of(section.memory),
+        memory=memory,
     )
     return PipelockProxy(site.run(spec), settings, plan.bottle, authority.certificate, health)
 
