@@ -3,25 +3,16 @@
 import hashlib
 import json
 import os
-import pty
 import random
 import signal
 import subprocess
-import sys
-import time
-from contextlib import suppress
 
 import pytest
+from e2e_terminal import begin_at_terminal
 from e2e_upstream import ALLOWED, OTHER, Internet
-from e2e_user import BINARIES, User, wait_until
+from e2e_user import User, wait_until
 
 NAME = "claude-bottle-reviewer"
-OWN_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-"""Makes stdin the terminal of a new session, and becomes the command."""
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 124, 255])
@@ -102,50 +93,6 @@ def test_a_yes_starts_the_agent_in_the_terminal(user: User) -> None:
     text, code = at_terminal(user, [b"y\r", b"tty; exit 5\r"], "start", "reviewer")
     assert (code, "/dev/pts/" in text) == (5, True)
     assert user.bottle("start", "reviewer", "--yes", "--", "true").code == 0
-
-
-def test_a_terminal_that_closes_takes_everything_down(user: User) -> None:
-    """S14: a window that is closed is a hang-up, on whose way back there is nobody to write to."""
-    process, ours = begin_at_terminal(user, "start", "reviewer", "--yes", "--file", "bottle.yaml", "--", "sleep", "600")
-    assert wait_until(lambda: [row["state"] for row in user.listed()] == ["running"])
-    os.close(ours)
-    assert process.wait(20) != 0
-    assert user.listed() == []
-    assert user.bottle("cleanup", "--dry-run").err == "nothing is left over\n"
-
-
-@pytest.mark.parametrize("delay", [0.05, 0.1, 0.15, 0.2, 0.3])
-def test_control_c_at_the_terminal_ends_a_launch_at_any_moment(delay: float, user: User) -> None:
-    """S14: the key reaches every process of the terminal's group; it is ours alone to take the launch down."""
-    process, ours = begin_at_terminal(user, "start", "reviewer", "--file", "bottle.yaml", "--", "sleep", "600")
-    shown = b""
-    while b"[y/N]" not in shown:
-        shown += os.read(ours, 4096)
-    os.write(ours, b"y\r")
-    time.sleep(delay)
-    os.write(ours, b"\x03")
-    with suppress(OSError):  # nobody has the terminal open any more
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    os.close(ours)
-    assert process.wait(20) == 130, shown.decode()
-    assert user.listed() == []
-
-
-def begin_at_terminal(user: User, *words: str) -> tuple[subprocess.Popen[bytes], int]:
-    """Run a command at a terminal of its own, and return it with our end of that."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", OWN_TERMINAL, BINARIES / "bottle", *words],
-        cwd=user.work,
-        env={**user.environment, "TERM": "xterm"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    return process, ours
 
 
 def at_terminal(

@@ -24,13 +24,13 @@ from bottle_mitmproxy.plugin import Mitmproxy
 from bottle_mitmproxy.proxy import Line
 from bottle_mitmproxy.settings import BUNDLE, POLICY, render_settings
 from bottle_mitmproxy.start import make_settings
-from bottle_mitmproxy.trust import read_bundle
 from bottle_mitmproxy.warm import ARGV, ENVIRONMENT
 from claude_bottle.errors import LaunchError
 from claude_bottle.plan.spec import Upstream as UpstreamPlan
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import SidecarSpec
 from claude_bottle.seam.traits import Listen
+from claude_bottle.seam.trust import read_bundle
 
 REQUIREMENTS = next(it.data.decode() for it in proxy_recipe().files if it.name == "requirements.txt")
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==\S+ \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+")

@@ -14,7 +14,6 @@ from egress_upstream import TestAuthority
 from bottle_mitmproxy.plugin import PLUGIN, Mitmproxy
 from bottle_mitmproxy.settings import BUNDLE, POLICY, Settings, SettingsError, read_settings, render_settings
 from bottle_mitmproxy.start import make_settings
-from bottle_mitmproxy.trust import find_bundle, read_bundle
 from claude_bottle.errors import NotFoundError
 from claude_bottle.manifest.types import Egress
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft
@@ -22,6 +21,7 @@ from claude_bottle.plan.spec import Upstream as UpstreamPlan
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import SidecarSpec
 from claude_bottle.seam.traits import Listen
+from claude_bottle.seam.trust import find_bundle, read_bundle
 
 UPSTREAM = UpstreamPlan(hosts=(("api.test", "10.0.0.1:443"),), proxy="http://proxy.test:3128")
 

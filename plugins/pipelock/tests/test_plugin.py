@@ -197,7 +197,7 @@ def test_the_authorities_of_the_user_are_trusted_beside_the_hosts_own(
     """One bundle has both."""
     (tmp_path / "host.pem").write_bytes(b"HOST")
     (tmp_path / "own.pem").write_bytes(b"OWN")
-    monkeypatch.setattr("bottle_pipelock.trust.BUNDLES", (str(tmp_path / "host.pem"),))
+    monkeypatch.setattr("claude_bottle.seam.trust.BUNDLES", (str(tmp_path / "host.pem"),))
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     files = {file.name: file.data for file in described(Upstream(ca=(str(tmp_path / "own.pem"),))).files}
     assert files["upstream-bundle.pem"].split() == [b"HOST", b"OWN"]

@@ -12,7 +12,17 @@ from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError
 
-__all__ = ["Entry", "FileEntry", "FolderEntry", "LinkEntry", "pack", "read_tree", "unpack", "write_tree"]
+__all__ = [
+    "Entry",
+    "FileEntry",
+    "FolderEntry",
+    "LinkEntry",
+    "checked_path",
+    "pack",
+    "read_tree",
+    "unpack",
+    "write_tree",
+]
 
 
 class FileEntry(Struct, frozen=True):
@@ -46,6 +56,12 @@ def checked_name(name: str) -> str:
     if path.is_absolute() or ".." in path.parts or "\0" in name:
         raise BottleError(f"the path {name!r} leaves its tree")
     return str(path)
+
+
+def checked_path(path: str) -> None:
+    """BottleError unless a path is absolute, plain and free of `..`."""
+    if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+        raise BottleError(f"{path!r} is not an absolute path in a bottle")
 
 
 def pack(entries: Iterable[Entry], into: BinaryIO) -> None:

@@ -18,7 +18,7 @@ from bottle_bwrap.streams import MOST, Feed, Writer, reader, run_piped
 from bottle_bwrap.trust import TrustFiles
 from claude_bottle.errors import BottleError, LaunchError, NotFoundError, UnavailableError
 from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
-from claude_bottle.seam.tree import Entry, pack, unpack
+from claude_bottle.seam.tree import Entry, checked_path, pack, unpack
 
 __all__ = ["BwrapBottle"]
 
@@ -194,12 +194,6 @@ class Bounded:
 def no_root() -> UnavailableError:
     """Return what is said to whoever asks for root inside."""
     return UnavailableError("there is no root in this bottle", "its files are set when it starts")
-
-
-def checked_path(path: str) -> None:
-    """BottleError unless a path is absolute, plain and free of `..`."""
-    if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        raise BottleError(f"{path!r} is not an absolute path in a bottle")
 
 
 def last_line(stderr: bytes) -> str:

@@ -14,7 +14,7 @@ from bottle_docker.look import look_argv, look_input, read_answers
 from bottle_docker.trust import Trust
 from claude_bottle.errors import BottleError, LaunchError, NotFoundError
 from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
-from claude_bottle.seam.tree import Entry, FolderEntry, pack, unpack
+from claude_bottle.seam.tree import Entry, FolderEntry, checked_path, pack, unpack
 
 __all__ = ["DockerBottle"]
 
@@ -178,12 +178,6 @@ def make_way(entries: Sequence[Entry], dest: str) -> str:
     below = sorted(folders - {"."}, key=lambda name: name.count("/"))
     paths = [shlex.quote(path) for path in (dest, *(f"{dest.rstrip('/')}/{name}" for name in below))]
     return "".join(f"if [ -L {path} ]; then rm -f {path}; fi; mkdir -p {path} || exit\n" for path in paths)
-
-
-def checked_path(path: str) -> None:
-    """BottleError unless a path is absolute, plain and free of `..`."""
-    if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        raise BottleError(f"{path!r} is not an absolute path in a bottle")
 
 
 def first_line(stderr: bytes) -> str:

@@ -30,7 +30,7 @@ class Mitmproxy:
         """Look for mitmproxy and for the host's own authorities."""
         import importlib.util
 
-        from bottle_mitmproxy.trust import find_bundle
+        from claude_bottle.seam.trust import find_bundle
 
         installed = importlib.util.find_spec("mitmproxy") is not None
         bundle = find_bundle()

@@ -3,12 +3,12 @@
 from bottle_mitmproxy.image import proxy_recipe
 from bottle_mitmproxy.proxy import MitmproxyProxy
 from bottle_mitmproxy.settings import BUNDLE, POLICY, Settings, render_settings
-from bottle_mitmproxy.trust import read_bundle
 from bottle_mitmproxy.upstream import is_own, parse_proxy
 from bottle_mitmproxy.warm import ARGV, ENVIRONMENT, IN_IMAGE
 from claude_bottle.errors import LaunchError
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.sidecar import File, SidecarSpec, Site, Warm
+from claude_bottle.seam.trust import read_bundle
 
 __all__ = ["make_settings", "start"]
 

@@ -5,9 +5,9 @@ from bottle_pipelock.config import Settings, make_config
 from bottle_pipelock.proxy import PipelockProxy
 from bottle_pipelock.render import CONFIG, render
 from bottle_pipelock.section import PipelockSection, bytes_of
-from bottle_pipelock.trust import read_bundle
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.sidecar import File, SidecarSpec, Site
+from claude_bottle.seam.trust import read_bundle
 
 __all__ = ["make_settings", "start"]
 

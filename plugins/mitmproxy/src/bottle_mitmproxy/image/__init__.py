@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from bottle_mitmproxy.trust import read_bundle
 from claude_bottle.seam.sidecar import File, Recipe
+from claude_bottle.seam.trust import read_bundle
 
 __all__ = ["PYTHON", "proxy_recipe"]
 
