@@ -189,6 +189,7 @@ def test_allow_can_be_saved(user: User) -> None:
     """`--save` writes the line into the manifest, keeps the rest of it, and its approval is asked for again."""
     text = "version: 1\n# a comment\nbottles:\n  dev:\n    egress:\n      allowlist: [example.com]\nagents:\n"
     (user.work / "bottle.yaml").write_text(text + "  reviewer: {bottle: dev, agent: shell}\n")
+    user.environment |= {"CLAUDE_BOTTLE_BACKEND": "bwrap", "CLAUDE_BOTTLE_PROXY": "mitmproxy"}
     user.bottle("trust", "--yes")
     user.detached()
     done = user.bottle("allow", "reviewer", OTHER, "--save")

@@ -246,11 +246,6 @@ class Engine:
         except NotFoundError:
             return
 
-    def info(self) -> Mapping[str, Any]:
-        """Return what the engine says of itself."""
-        with answered(self.address):
-            return self._client.info()
-
 
 @contextmanager
 def answered(address: Address) -> Generator[None]:

@@ -153,7 +153,7 @@ def run_command(
     try:
         run.await_end(timeout, lambda: place.engine.exec_code(exec_id) is not None)
         return exit_code(place.engine, exec_id)
-    except BaseException:
+    except BaseException:  # a signal too: what the command began must not outlive whoever waits for it
         with suppress(BottleError):
             _end_all(place, token)
         raise

@@ -11,7 +11,6 @@ class Container(Struct, frozen=True, rename="pascal"):
     id: str
     names: tuple[str, ...] = ()
     image: str = ""
-    state: str = ""
     labels: dict[str, str] | None = None
 
     @property

@@ -6,7 +6,7 @@ The SDK gives the socket away behind a buffer that may have read of it already, 
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -120,24 +120,22 @@ def open_stream(address: Address, path: str, body: object = None) -> Stream:
 
     `path` begins with `/v`.
     """
-    connection = connect(address)
-    try:
-        payload = b"" if body is None else json.encode(body)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
-        )
-        connection.sendall(head.encode() + payload)
-        answer, rest = _read_head(connection)
-        _check_status(answer, rest, connection)
-        connection.settimeout(None)
-    except (OSError, ValueError, IndexError) as error:
-        connection.close()
-        raise UnavailableError(f"the engine at {address.url} broke off: {error}") from error
-    except BaseException:
-        connection.close()
-        raise
-    return Stream(connection, rest)
+    with ExitStack() as undo:
+        connection = undo.enter_context(connect(address))
+        try:
+            payload = b"" if body is None else json.encode(body)
+            head = (
+                f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + payload)
+            answer, rest = _read_head(connection)
+            _check_status(answer, rest, connection)
+            connection.settimeout(None)
+        except (OSError, ValueError, IndexError) as error:
+            raise UnavailableError(f"the engine at {address.url} broke off: {error}") from error
+        undo.pop_all()
+        return Stream(connection, rest)
 
 
 def _check_status(head: bytes, rest: bytes, connection: socket.socket) -> None:
