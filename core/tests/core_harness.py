@@ -42,7 +42,7 @@ agents:
 
 
 class User:
-    """Somebody with a home, a configuration that trusts the stage, and a project folder with a manifest."""
+    """Somebody with a home, a configuration that trusts the stage and no engine of here, a folder with a manifest."""
 
     def __init__(self, home: Path, run: Path) -> None:
         self.home, self.run_dir = home, run
@@ -53,7 +53,7 @@ class User:
         self.world = home / "world"
         for folder in (self.project, self.config, self.world):
             folder.mkdir(parents=True)
-        (self.config / "config.yaml").write_text("trust: [stage-plugins]\n")
+        (self.config / "config.yaml").write_text("trust: [stage-plugins]\nblock: [docker]\n")
         self.manifest(MANIFEST)
         self.path = [STAGE]
         self.environ: dict[str, str] = {}

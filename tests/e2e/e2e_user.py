@@ -34,7 +34,8 @@ class Done(NamedTuple):
 class User:
     """Somebody whose every folder is below `folder`, which is short, since the paths of sockets are limited.
 
-    `chosen` is in every bottle of their manifests.
+    `chosen` is in every bottle of their manifests. With the embedded set an engine of this machine, in
+    whatever state, is out of the picture.
     """
 
     def __init__(self, config: str = "", chosen: Mapping[str, Any] = EMBEDDED) -> None:
@@ -44,6 +45,8 @@ class User:
         self.config = self.folder / "config" / "claude-bottle"
         for path in (self.home, self.work, self.run, self.folder / "tmp", self.config):
             path.mkdir(parents=True, mode=0o700)
+        if chosen == EMBEDDED:
+            config += "block: [docker]\n"
         if config:
             (self.config / "config.yaml").write_text(config)
         self.environment = {

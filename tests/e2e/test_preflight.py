@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -132,20 +131,12 @@ def test_who_chose_is_said(planner: User) -> None:
     whys += [(plan["backend"]["why"], plan["proxy"]["why"]) for plan in choices(planner, {})[1:]]
     (planner.config / "config.yaml").write_text("backend: bwrap\nproxy: mitmproxy\n")
     whys += [(plan["backend"]["why"], plan["proxy"]["why"]) for plan in choices(planner, {})[1:]]
-    picked = ("preference; docker is not present", "goes with bwrap")
-    if engine_here():
-        picked = ("preference", "goes with docker")
     assert whys == [
         ("flag", "flag"),
         ("CLAUDE_BOTTLE_BACKEND", "CLAUDE_BOTTLE_PROXY"),
-        picked,
+        ("preference; docker is blocked", "goes with bwrap"),
         ("user config", "user config"),
     ]
-
-
-def engine_here() -> bool:
-    """Say whether an engine is where `bottle` finds it unasked."""
-    return Path("/var/run/docker.sock").is_socket()
 
 
 def choices(user: User, env: dict[str, str]) -> list[Any]:
@@ -244,8 +235,7 @@ def test_doctor_finds_this_machine_fit(user: User) -> None:
     """Where all these tests run, `doctor` says that they can."""
     done = user.bottle("doctor")
     assert done.code == 0
-    pair = "docker and pipelock" if engine_here() else "bwrap and mitmproxy"
-    assert f"bottle start uses {pair} here" in done.out
+    assert "bottle start uses bwrap and mitmproxy here" in done.out
 
 
 def test_plugins_are_listed(user: User) -> None:

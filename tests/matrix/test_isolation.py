@@ -42,6 +42,20 @@ PASSING = ("127.", "10.213.")
 """Loopback, which is there twice already, and the networks of bottles that ran when these tests were collected."""
 
 
+def _listeners(address: str, family: socket.AddressFamily) -> tuple[socket.socket, socket.socket]:
+    """Return a TCP listener and a UDP socket at one port, which is free for both."""
+    while True:
+        tcp = socket.create_server((address, 0), family=family)
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            udp.bind((address, tcp.getsockname()[1]))
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
+
+
 class Witness:
     """Listens at one address of this machine by TCP and by UDP, and answers everyone with its token."""
 
@@ -49,10 +63,8 @@ class Witness:
         self.address = address
         self.token = secrets.token_hex(8)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._tcp = socket.create_server((address, 0), family=family)
+        self._tcp, self._udp = _listeners(address, family)
         self.port: int = self._tcp.getsockname()[1]
-        self._udp = socket.socket(family, socket.SOCK_DGRAM)
-        self._udp.bind((address, self.port))
         for serve in (self._serve_tcp, self._serve_udp):
             threading.Thread(target=serve, daemon=True).start()
 

@@ -1,7 +1,7 @@
 """The inventory: what is installed, judged from metadata alone."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,9 @@ def defaults(install: Install) -> Path:
     return install("claude-bottle", points=points, modules={"inventory_defaults.py": DEFAULTS})
 
 
-def rows(name: str, *trusted: str) -> list[Record]:
+def rows(name: str, *trusted: str, block: Collection[str] = ()) -> list[Record]:
     """Return the backends of a name."""
-    return list(read_inventory(trusted).named("backend", name))
+    return list(read_inventory(trusted, block).named("backend", name))
 
 
 def test_a_row_says_where_a_plugin_comes_from(backend: Callable[..., Path]) -> None:
@@ -102,6 +102,17 @@ def test_of_two_with_one_name_neither_wins(backend: Callable[..., Path]) -> None
     assert [(row.distribution, row.status) for row in found] == [("one-box", "conflict"), ("two-box", "conflict")]
     assert "two-box" in found[0].reason
     assert "one-box" in found[1].reason
+
+
+@pytest.mark.parametrize("word", ["box", "Two_Box"])
+def test_what_the_user_blocks_is_out_of_the_way(word: str, backend: Callable[..., Path]) -> None:
+    """A plugin by its own name, or a distribution under any spelling; who is blocked is nobody's rival."""
+    backend("one-box")
+    backend("two-box")
+    found = {row.distribution: row for row in rows("box", "one-box", "two-box", block=[word])}
+    assert found["two-box"].status == "blocked"
+    assert found["two-box"].fix == "take it out of `block` in config.yaml"
+    assert found["one-box"].status == ("blocked" if word == "box" else "available")
 
 
 def test_a_reserved_name_stays_with_its_owner(defaults: Path, backend: Callable[..., Path]) -> None:

@@ -90,11 +90,12 @@ def test_a_stranger_is_never_picked_by_availability() -> None:
         choose_backend(Wishes(), inventory, states(stranger="ready"))
 
 
-@pytest.mark.parametrize("status", ["conflict", "incompatible", "untrusted"])
+@pytest.mark.parametrize("status", ["blocked", "conflict", "incompatible", "untrusted"])
 def test_only_an_available_one_is_picked_by_preference(status: Status) -> None:
     """A preferred name that is taken, too old or not trusted is not picked."""
     inventory = Inventory((row("engine", status), row("plain")), PREFERENCE)
-    assert choose_backend(Wishes(), inventory, states(plain="ready")).name == "plain"
+    choice = choose_backend(Wishes(), inventory, states(plain="ready"))
+    assert choice == Choice("plain", f"preference; engine is {status}")
 
 
 def test_the_proxy_goes_with_the_backend_unless_it_is_named() -> None:
@@ -130,7 +131,7 @@ def test_an_untrusted_plugin_is_never_switched_on_by_anything_else(why: str) -> 
     assert refusal.value.hint == "do something"
 
 
-@pytest.mark.parametrize("status", ["conflict", "incompatible"])
+@pytest.mark.parametrize("status", ["blocked", "conflict", "incompatible"])
 def test_what_cannot_work_cannot_be_chosen_by_anyone(status: Status) -> None:
     """A conflict or an incompatible range is an error with its cure, even by flag."""
     inventory = Inventory((row("box", status), row("box", status, distribution="other")), PREFERENCE)

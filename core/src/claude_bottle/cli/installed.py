@@ -8,5 +8,6 @@ __all__ = ["installed"]
 
 
 def installed() -> Inventory:
-    """Return every installed plugin; what config.yaml trusts is available."""
-    return read_inventory(load_config(config_dir()).trust)
+    """Return every installed plugin; what config.yaml trusts is available, what it blocks is not."""
+    config = load_config(config_dir())
+    return read_inventory(config.trust, config.block)

@@ -54,6 +54,6 @@ def read_sources(request: Request, around: Surroundings) -> Sources:
     """Read manifest, configuration and metadata; a manifest's own mistakes are in it, not raised."""
     found = find_manifest(request.file, around.environ, around.cwd, around.config_dir)
     config = load_config(around.config_dir)
-    inventory = read_inventory(config.trust)
+    inventory = read_inventory(config.trust, config.block)
     manifest = load_manifest(found.path, inventory.section_names(), around.cwd)
     return Sources(found, manifest, config, inventory)

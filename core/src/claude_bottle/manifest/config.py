@@ -33,12 +33,16 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a user sets for all manifests; `trust` names distributions whose plugins may be loaded."""
+    """What a user sets for all manifests.
+
+    `trust` names distributions whose plugins may be loaded, `block` plugins or distributions that never are.
+    """
 
     backend: PluginName | None = None
     proxy: PluginName | None = None
     upstream: Upstream = field(default_factory=Upstream)
     trust: tuple[DistributionName, ...] = ()
+    block: tuple[DistributionName, ...] = ()
 
 
 def load_config(config_dir: Path) -> UserConfig:

@@ -67,12 +67,17 @@ class _DirectUrl(Struct, frozen=True):
     dir_info: _DirInfo = _DirInfo()
 
 
-def read_inventory(trusted: Collection[str] = ()) -> Inventory:
-    """Read the metadata of everything on the path; `trusted` are distributions that the user named."""
+def read_inventory(trusted: Collection[str] = (), blocked: Collection[str] = ()) -> Inventory:
+    """Read the metadata of everything on the path.
+
+    `trusted` are distributions that the user named, `blocked` names of plugins or of distributions.
+    """
     found = tuple(_first_of_each(metadata.distributions()))
     defaults = _read_defaults(found)
     rows = [_record(one, entry, defaults) for one in found for entry in one.entries if entry.group in GROUPS]
-    judged = (_judge(row, rows, defaults, trusted) for row in rows)
+    off = {normalise(name) for name in blocked}
+    left = [row for row in rows if off.isdisjoint({normalise(row.name), row.distribution})]
+    judged = [_judge(row, left, defaults, trusted) if row in left else _blocked(row) for row in rows]
     return Inventory(tuple(sorted(judged, key=lambda row: (row.kind, row.name, row.distribution))), defaults)
 
 
@@ -159,6 +164,10 @@ def _judge(row: Record, rows: Iterable[Record], defaults: Defaults, trusted: Col
         reason = "not of the default set; a manifest cannot switch it on"
         return _with(row, "untrusted", reason, f"add {row.distribution} to `trust` in config.yaml")
     return row
+
+
+def _blocked(row: Record) -> Record:
+    return _with(row, "blocked", "config.yaml says so", "take it out of `block` in config.yaml")
 
 
 def _with(row: Record, status: str, reason: str, fix: str) -> Record:

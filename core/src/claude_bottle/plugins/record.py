@@ -8,7 +8,7 @@ from claude_bottle.seam.kinds import Kind
 
 __all__ = ["Record", "Status"]
 
-Status = Literal["available", "conflict", "incompatible", "untrusted"]
+Status = Literal["available", "blocked", "conflict", "incompatible", "untrusted"]
 """`available` can be selected; each of the others says in `reason` why not, and in `fix` what to do."""
 
 

@@ -47,12 +47,12 @@ def choose_backend(wishes: Wishes, inventory: Inventory, probe: Probe) -> Choice
         return wish
     passed: list[str] = []
     for pair in inventory.defaults.preference:
-        rows = [row for row in inventory.usable("backend") if row.name == pair.backend]
-        if not rows:
-            passed.append(f"{pair.backend} is not installed")
+        rows = inventory.named("backend", pair.backend)
+        usable = [row for row in rows if row.status == "available"]
+        if not usable:
+            passed.append(f"{pair.backend} is {rows[0].status if rows else 'not installed'}")
             continue
-        state = probe(rows[0]).state
-        if state == "absent":
+        if probe(usable[0]).state == "absent":
             passed.append(f"{pair.backend} is not present")
             continue
         return Choice(pair.backend, "; ".join(["preference", *passed]))

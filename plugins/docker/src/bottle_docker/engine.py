@@ -19,7 +19,7 @@ from bottle_docker.archive import Member, unpack_archive
 from bottle_docker.build import build_image
 from bottle_docker.cures import explained
 from bottle_docker.listing import Container, Layer, Network, Volume
-from bottle_docker.stream import Stream, open_stream
+from bottle_docker.stream import Stream, connect, open_stream
 from claude_bottle.errors import BottleError, LaunchError, NameTakenError, NotFoundError, UnavailableError
 
 __all__ = ["Engine"]
@@ -37,6 +37,7 @@ class Engine:
         self.address = address
         tls = address.tls
         config = TLSConfig(client_cert=tls.pair, ca_cert=tls.ca, verify=tls.verify) if tls else False
+        connect(address).close()  # where nobody listens the SDK leaves its socket open
         with answered(address):
             # The version is asked for, so that an engine older than the SDK's own idea of one still does.
             self._client: Any = docker.APIClient(

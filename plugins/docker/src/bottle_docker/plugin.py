@@ -1,5 +1,6 @@
 """The backend `docker`: bottles as containers of a Docker engine."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -93,9 +94,7 @@ class DockerBackend:
     @hookimpl
     def list_bottles(self) -> "Sequence[Bottle]":
         """Return the bottles of this user, by their labels; none where no engine is."""
-        from bottle_docker.address import find_address
-
-        if find_address() is None:
+        if not engine_is_ours():
             return ()
         from bottle_docker.leftover import find_bottles
 
@@ -104,10 +103,9 @@ class DockerBackend:
     @hookimpl
     def plan_cleanup(self) -> "Leftovers":
         """Return what dead launches left on the engine."""
-        from bottle_docker.address import find_address
         from bottle_docker.leftover import Leftovers, find_leftovers
 
-        return find_leftovers(open_engine()) if find_address() else Leftovers()
+        return find_leftovers(open_engine()) if engine_is_ours() else Leftovers()
 
     @hookimpl
     def cleanup(self, plan: "Leftovers") -> None:
@@ -115,6 +113,17 @@ class DockerBackend:
         from bottle_docker.leftover import remove_leftovers
 
         remove_leftovers(open_engine(), plan)
+
+
+def engine_is_ours() -> bool:
+    """Say whether this user may have put anything on an engine: somebody named one, or its socket lets them in."""
+    from bottle_docker.address import find_address
+
+    address = find_address()
+    if address is None:
+        return False
+    path = address.socket
+    return path is None or path != address.source or os.access(path, os.W_OK)
 
 
 def open_engine() -> "Engine":

@@ -93,15 +93,19 @@ class Stream:
 def connect(address: Address, timeout: float = CONNECT) -> socket.socket:
     """Return a connection to the engine; UnavailableError if there is none."""
     try:
-        if path := address.socket:
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(timeout)
-            connection.connect(path)
+        with ExitStack() as undo:
+            if path := address.socket:
+                connection = undo.enter_context(socket.socket(socket.AF_UNIX))
+                connection.settimeout(timeout)
+                connection.connect(path)
+            else:
+                parts = urlsplit(address.url)
+                there = (parts.hostname or "", parts.port or (2376 if address.tls else 2375))
+                connection = undo.enter_context(socket.create_connection(there, timeout))
+                if address.tls:
+                    connection = _wrap(connection, there[0], address.tls)
+            undo.pop_all()
             return connection
-        parts = urlsplit(address.url)
-        port = parts.port or (2376 if address.tls else 2375)
-        plain = socket.create_connection((parts.hostname or "", port), timeout)
-        return _wrap(plain, parts.hostname or "", address.tls) if address.tls else plain
     except OSError as error:
         raise UnavailableError(f"the engine at {address.url} does not answer: {error.strerror or error}") from error
 
