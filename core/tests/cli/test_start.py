@@ -79,7 +79,8 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         .replace("    skills", "")
         .replace("prompt:", "skils: [a]\n    prompt:")
     )
-    shown = user.run("start", "reviewer", "--dry-run", "--secret-file", "X=/nowhere", env={"STAGE_PROBLEMS": "2"})
+    files = ("--secret-file", "X=/nowhere", "--secret-file", "Y=/dev/null")
+    shown = user.run("start", "reviewer", "--dry-run", *files, env={"STAGE_PROBLEMS": "2"})
     assert shown.returncode == 1
     assert shown.stdout == ""
     errors = [line for line in shown.stderr.splitlines() if line.startswith("error: ")]
@@ -87,8 +88,10 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         "error: bottle.yaml:11: bottles.dev.stageprobs: unknown key (did you mean stageprops?)",
         "error: bottle.yaml:16: agents.reviewer.skils: unknown key (did you mean skills?)",
         "error: --secret-file X: /nowhere cannot be read: No such file or directory",
+        "error: --secret-file Y: /dev/null is empty",
         "error: bottle.yaml:9: bottles.dev.env.A: A needs the host's variable UNSET_ONE, which is not set",
         "error: bottle.yaml:10: bottles.dev.env.S: the secret S cannot be asked for without a terminal",
+        "error: --secret-file Y: the manifest has no secret of this name",
         "error: problem 0 of the agent",
         "error: problem 1 of the agent",
     ]
@@ -102,6 +105,32 @@ def test_a_missing_plugin_hides_no_other_problem(user: User) -> None:
     wrong = "bottle.yaml:4: bottles.dev.backend: backend stge is not installed (chosen by: manifest)"
     assert f"error: {wrong}\n hint: did you mean stage?\n" in shown.stderr
     assert "UNSET_ONE" in shown.stderr
+
+
+def test_a_section_that_cannot_be_read_hides_no_other_problem(user: User) -> None:
+    """Every other plugin still checks its own, and this machine."""
+    user.manifest(MANIFEST.replace("stageprops:", "stageprops: {nonsense: 1}"))
+    env = {"STAGE_PROBLEMS": "1", "STAGE_PROBE": "broken"}
+    shown = user.run("start", "reviewer", "--yes", *FILE, env=env)
+    assert [line for line in shown.stderr.splitlines() if line.startswith("error: ")] == [
+        "error: bottle.yaml:10: bottles.dev.stageprops.nonsense: unknown key",
+        "error: problem 0 of the agent",
+        "error: backend stage: stage floor: has a hole",
+    ]
+
+
+def test_a_missing_bottle_hides_no_other_problem(user: User) -> None:
+    """What would run it is unknown then; the agent's plugin, the command line and the user's configuration are not."""
+    user.manifest(MANIFEST.replace("bottle: dev", "bottle: dve").replace("agent: stagehand", "agent: stagehnd"))
+    config = user.config / "config.yaml"
+    config.write_text(config.read_text() + "upstream: {ca: [none.pem]}\n")
+    shown = user.run("start", "reviewer", "--dry-run", "--secret-file", "X=/nowhere")
+    assert [line for line in shown.stderr.splitlines() if line.startswith("error: ")] == [
+        'error: bottle.yaml:13: agents.reviewer.bottle: there is no bottle "dve" (did you mean dev?)',
+        "error: --secret-file X: /nowhere cannot be read: No such file or directory",
+        f"error: config.yaml: upstream.ca: there is no file {user.config / 'none.pem'}",
+        "error: bottle.yaml:14: agents.reviewer.agent: agent stagehnd is not installed (chosen by: manifest)",
+    ]
 
 
 def test_a_launch_that_must_fail_is_not_asked_about(user: User) -> None:

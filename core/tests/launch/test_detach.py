@@ -1,7 +1,9 @@
 """Detached bottles: a supervisor holds them, and what it meets on the way up is told to whoever asked."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import stat
 from collections.abc import Iterator
@@ -53,6 +55,22 @@ def test_a_detached_bottle_runs_until_it_is_stopped(user: User) -> None:
     wait_until("the end", lambda: not user.left())
     assert "no bottle runs" in user.run("list").stderr
     assert user.run("stop", "reviewer").returncode == 1
+
+
+def test_the_messages_of_a_killed_launch_go_with_what_it_left(user: User) -> None:
+    """S30: a launch that ended by itself leaves its messages for whoever asks; of one that was killed nothing stays."""
+    ended = log_of(user.run(*DETACH).stderr)
+    user.run("stop", "reviewer")
+    wait_until("the end of the log", lambda: stat.S_IMODE(ended.stat().st_mode) == 0o400)
+    killed = log_of(user.run(*DETACH).stderr)
+    assert user.run("cleanup", "--yes").returncode == 0
+    assert (ended.exists(), killed.exists()) == (True, True)
+    [record] = user.runtime.glob("launches/*.json")
+    os.kill(json.loads(record.read_text())["owner"]["pid"], signal.SIGKILL)
+    wait_until("the log", lambda: str(killed) in user.run("cleanup", "--dry-run").stdout)
+    assert user.run("cleanup", "--yes").returncode == 0
+    assert (ended.exists(), killed.exists()) == (True, False)
+    shutil.rmtree(user.world)  # what the stage itself leaves is not its backend's
 
 
 def test_its_messages_are_for_the_user_alone(user: User) -> None:

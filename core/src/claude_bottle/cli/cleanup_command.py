@@ -1,6 +1,7 @@
 """`bottle cleanup`: lists what crashed launches left, asks, removes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import click
 
@@ -9,6 +10,7 @@ from claude_bottle.cli.installed import installed
 from claude_bottle.cli.surroundings import stdin_is_terminal
 from claude_bottle.errors import BottleError
 from claude_bottle.launch.bottles import ask_each
+from claude_bottle.launch.detach import dead_logs
 from claude_bottle.launch.record import dead_labels, forget
 from claude_bottle.launch.team import ask
 from claude_bottle.plugins.load import Loaded
@@ -30,24 +32,31 @@ def command(*, yes: bool, dry_run: bool, debug: bool) -> int:
     """Remove what launches left that did not end by themselves: never a live bottle, nor another machine's."""
     del debug
     found = _find()
-    labels = dead_labels()
-    if not found and not labels:
+    own = _own()
+    if not found and not own:
         say("nothing is left over")
         return 0
     for record, plan in found.items():
         for line in plan.lines():
             click.echo(f"{record.name}: {line}")
-    for label in labels:
-        click.echo(f"record of launch {label}")
+    for line in own:
+        click.echo(line)
     if dry_run:
         return 0
     if not yes and not stdin_is_terminal():
         raise BottleError("there is no terminal to ask on", "add --yes, or only look with --dry-run")
     if not yes and not click.confirm("remove?", default=False, err=True):
         return FAILED
-    for label in labels:
-        forget(label)
+    for remove in own.values():
+        remove()
     return _remove_all(found)
+
+
+def _own() -> dict[str, Callable[[], None]]:
+    """Return what core itself wrote for launches that are gone, and what removes each."""
+    records = {f"record of launch {label}": partial(forget, label) for label in dead_labels()}
+    logs = {f"messages of a detached launch {log}": partial(log.unlink, missing_ok=True) for log in dead_logs()}
+    return {**records, **logs}
 
 
 def _find() -> dict[Record, CleanupPlan]:

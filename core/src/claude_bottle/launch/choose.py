@@ -28,10 +28,14 @@ OWN_KEYS = frozenset({"skills", "ssh", "workspace"})
 
 
 class Chosen(NamedTuple):
-    """The team, who chose backend and proxy, and what stood in the way of the others."""
+    """Who chose backend and proxy, the plugins that could be had, and what stood in the way of the others.
+
+    `team` is None unless nothing did.
+    """
 
     backend: Choice
     proxy: Choice
+    loaded: tuple[Loaded, ...]
     team: Team | None
     problems: tuple[Problem, ...]
 
@@ -104,7 +108,9 @@ def choose_team(
             team = Team(one, provisioners, two, three)
         case _:
             team = None
-    return Chosen(backend, proxy, team, tuple(loader.problems))
+    one, *others = members
+    loaded = tuple(it for it in (one, *provisioners, *others) if it is not None)
+    return Chosen(backend, proxy, loaded, team, tuple(loader.problems))
 
 
 def _provisioners(loader: _Loader, sources: Sources, claimed: Sequence[Claim]) -> tuple[Loaded, ...]:
@@ -130,11 +136,13 @@ def _provisioners(loader: _Loader, sources: Sources, claimed: Sequence[Claim]) -
     return tuple(found)
 
 
-def type_sections(team: Team, bottle: BottleSection) -> tuple[tuple[tuple[str, Struct], ...], list[Problem]]:
-    """Give each selected plugin's section its type; one that is not written has the type's defaults."""
+def type_sections(
+    loaded_plugins: Sequence[Loaded], bottle: BottleSection
+) -> tuple[tuple[tuple[str, Struct], ...], list[Problem]]:
+    """Give each plugin's section its type; one that is not written has the type's defaults, a bad one is left out."""
     typed: list[tuple[str, Struct]] = []
     problems: list[Problem] = []
-    for loaded in team.everyone:
+    for loaded in loaded_plugins:
         raw = bottle.sections.get(loaded.name)
         if raw is None:
             typed.append((loaded.name, loaded.plugin.section()))

@@ -1,7 +1,9 @@
 """A supervisor: a process of its own that holds a bottle after its terminal is gone."""
 
+import fcntl
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,10 +15,13 @@ from msgspec import Struct
 from claude_bottle.errors import BottleError, LaunchError
 from claude_bottle.seam.folders import private_dir, state_dir
 
-__all__ = ["Report", "in_background"]
+__all__ = ["Report", "dead_logs", "in_background"]
 
 KEPT = 30 * 24 * 60 * 60.0
 """Seconds that the messages of a supervisor are kept."""
+
+ENDED = 0o400
+"""The mode of a log whose launch has ended by itself; until then it is 0600."""
 
 Report = Callable[[str, Sequence[str]], None]
 """Called once when the bottle is up: its name, and what was said on the way."""
@@ -37,7 +42,7 @@ def in_background(slug: str, run: Callable[[Report], int]) -> int:
     Prints the bottle's name. What the supervisor has to say goes to a file of the user's state, whose
     path is shown; a failure on the way up is raised here as it was there.
     """
-    folder = private_dir(state_dir() / "supervisors")
+    folder = private_dir(log_folder())
     for path in folder.glob("*.log"):
         if time.time() - path.stat().st_mtime > KEPT:
             path.unlink(missing_ok=True)
@@ -49,7 +54,9 @@ def in_background(slug: str, run: Callable[[Report], int]) -> int:
     if child == 0:
         os.close(ours)
         _become_supervisor(log)
-        os._exit(_run(run, theirs))
+        code = _run(run, theirs)
+        log.chmod(ENDED)
+        os._exit(code)
     os.close(theirs)
     try:
         with os.fdopen(ours, "rb") as pipe:
@@ -70,11 +77,32 @@ def in_background(slug: str, run: Callable[[Report], int]) -> int:
     return 0
 
 
+def log_folder() -> Path:
+    """Return the folder of all logs (not made)."""
+    return state_dir() / "supervisors"
+
+
+def dead_logs() -> list[Path]:
+    """Return the logs of supervisors that were killed."""
+    return sorted(path for path in log_folder().glob("*.log") if _is_dead(path))
+
+
+def _is_dead(path: Path) -> bool:
+    """Say whether a log is neither locked by a supervisor that runs, nor left by one that ended by itself."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return stat.S_IMODE(os.fstat(file.fileno()).st_mode) != ENDED
+    except OSError:  # locked, or gone meanwhile
+        return False
+
+
 def _become_supervisor(log: Path) -> None:
-    """Leave the terminal: a session of our own, no input, and output into the log (0600)."""
+    """Leave the terminal: a session of our own, no input, and output into the log (0600), locked while it is open."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    fcntl.flock(output, fcntl.LOCK_EX)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)

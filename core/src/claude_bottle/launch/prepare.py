@@ -1,6 +1,6 @@
 """The first two steps of a launch: everything is checked, and a frozen plan is made, without side effects."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, 
 from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems
 from claude_bottle.plan.hosts import check_answer, inspect_problems, wanted_rules
 from claude_bottle.plan.plan import Plan, assemble_plan
-from claude_bottle.plan.spec import BottleSpec, Draft, Upstream
+from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
 from claude_bottle.plugins.load import Loaded
+from claude_bottle.plugins.select import find_record
 from claude_bottle.seam.names import slugify
 from claude_bottle.seam.part import Part
 
@@ -49,26 +50,23 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     manifest = sources.manifest.manifest
     if manifest is None:
         raise ProblemsError(problems)
-    agent, bottle = _find_agent(request.agent, manifest, sources, problems)
-    claimed = _claims(request, sources)
-    chosen = choose_team(request, around, sources, agent, bottle, claimed)
-    problems += chosen.problems
-    team = chosen.team
-    sections, found = type_sections(team, bottle) if team else ((), [])
-    problems += found
-    spec = _spec(request, around, sources, agent, bottle, chosen, sections)
+    upstream = _upstream(around, sources)
     secrets = SecretSources(around.environ, _secret_files(request, problems), around.ask)
-    problems += [_located(problem, sources) for problem in env_problems(spec, secrets)] + _upstream_problems(spec)
-    if team is None or found:
+    problems += _upstream_problems(upstream)
+    agent, bottle = _find_agent(request.agent, manifest, sources, problems)
+    chosen = choose_team(request, around, sources, agent, bottle, _claims(request, sources))
+    problems += chosen.problems
+    sections, found = type_sections(chosen.loaded, bottle)
+    problems += found
+    spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
+    problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
+    team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
+    problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]
+    machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
+    problems += _machine_problems(machine) if check_machine else ()
+    if problems or team is None:
         raise ProblemsError(problems)
-    problems += [*pairing_problems(team), *_validate(team, spec, sources)]
-    not_checked: tuple[str, ...] = ()
-    if check_machine:
-        problems += _machine_problems(team)
-    else:
-        not_checked = tuple(f"{loaded.name} on this machine" for loaded in (team.backend, team.proxy))
-    if problems:
-        raise ProblemsError(problems)
+    not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
     plan, names = _resolve(team, spec, around, sources)
     return Prepared(plan, team, spec, names, secrets, sources, not_checked)
 
@@ -83,7 +81,11 @@ def _find_agent(
         hint = f"did you mean {close}?" if close else f"agents in it: {known}"
         raise ProblemsError([*problems, Problem(f"there is no agent {name} in {sources.manifest.file}", hint)])
     bottle = manifest.bottles.get(agent.bottle)
-    if bottle is None:
+    if bottle is None:  # what runs it and with what is unknown; who would run in it is not
+        try:
+            find_record("agent", Choice(agent.agent, "manifest"), sources.inventory)
+        except PluginError as error:
+            problems.append(Problem(error.message, error.hint, sources.manifest.where("agents", name, "agent")))
         raise ProblemsError(problems)
     return agent, bottle
 
@@ -97,12 +99,12 @@ def _claims(request: Request, sources: Sources) -> Sequence[Claim]:
 
 def _spec(
     request: Request,
-    around: Surroundings,
     sources: Sources,
     agent: AgentSection,
     bottle: BottleSection,
     chosen: Chosen,
     sections: tuple[tuple[str, Struct], ...],
+    upstream: Upstream,
 ) -> BottleSpec:
     return BottleSpec(
         agent=request.agent,
@@ -120,7 +122,7 @@ def _spec(
         workspace=bottle.workspace or (Workspace() if request.workspace else None),
         prompt=agent.prompt,
         words=request.words,
-        upstream=_upstream(around, sources),
+        upstream=upstream,
         sections=sections,
     )
 
@@ -139,6 +141,8 @@ def _secret_files(request: Request, problems: list[Problem]) -> dict[str, str]:
     for name, path in request.secret_files:
         try:
             values[name] = path.read_text(encoding="utf-8").removesuffix("\n")
+            if not values[name]:
+                problems.append(Problem(f"--secret-file {name}: {path} is empty"))
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem(f"--secret-file {name}: {path} cannot be read: {_short(error)}"))
     return values
@@ -148,21 +152,22 @@ def _short(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
 
 
-def _upstream_problems(spec: BottleSpec) -> list[Problem]:
+def _upstream_problems(upstream: Upstream) -> list[Problem]:
     problems = [
         Problem(f"{CONFIG_NAME}: upstream.ca: there is no file {path}")
-        for path in spec.upstream.ca
+        for path in upstream.ca
         if not Path(path).is_file()
     ]
-    if spec.upstream.proxy and "@" in spec.upstream.proxy:
+    if upstream.proxy and "@" in upstream.proxy:
         hint = "set HTTPS_PROXY to a proxy that asks for none, such as one of your own on this machine"
         problems.append(Problem("the host's upstream proxy is given with a password, which a plan cannot hold", hint))
     return problems
 
 
-def _validate(team: Team, spec: BottleSpec, sources: Sources) -> list[Problem]:
+def _validate(plugins: Iterable[Loaded], spec: BottleSpec, sources: Sources) -> list[Problem]:
+    """Ask each plugin whose own section could be typed."""
     problems: list[Problem] = []
-    for loaded in team.everyone:
+    for loaded in plugins:
         problems += ask_maybe(loaded, lambda loaded=loaded: loaded.hooks.validate(spec=spec)) or ()
     return [_located(problem, sources) for problem in problems]
 
@@ -174,9 +179,9 @@ def _located(problem: Problem, sources: Sources) -> Problem:
     return replace(problem, where=sources.manifest.where(*problem.where.split(".")))
 
 
-def _machine_problems(team: Team) -> list[Problem]:
+def _machine_problems(plugins: Iterable[Loaded]) -> list[Problem]:
     problems: list[Problem] = []
-    for loaded in (team.backend, team.proxy):
+    for loaded in plugins:
         result = ask(loaded, loaded.hooks.probe)
         who = f"{loaded.record.kind} {loaded.name}"
         found = [Problem(f"{who}: {it.what}: {it.detail}", it.cure) for it in result.findings if not it.ok]
