@@ -12,10 +12,15 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
 
-__all__ = ["MANIFEST", "STAGE", "Terminal", "User", "process_lives", "wait_until", "write_distribution"]
+from msgspec.structs import replace
+
+from claude_bottle.plugins.trust import Locked, fingerprint, normalise, open_lock
+
+__all__ = ["MANIFEST", "STAGE", "Terminal", "User", "process_lives", "trust", "wait_until", "write_distribution"]
 
 STAGE = Path(__file__).parent / "launch" / "stage"
 """A folder for the path, with the distribution `stage-plugins`."""
@@ -53,7 +58,8 @@ class User:
         self.world = home / "world"
         for folder in (self.project, self.config, self.world):
             folder.mkdir(parents=True)
-        (self.config / "config.yaml").write_text("trust: [stage-plugins]\nblock: [docker]\n")
+        (self.config / "config.yaml").write_text("block: [docker]\n")
+        trust(self.config, STAGE)
         self.manifest(MANIFEST)
         self.path = [STAGE]
         self.environ: dict[str, str] = {}
@@ -223,6 +229,14 @@ def wait_until(what: str, holds: Callable[[], bool], seconds: float = 20) -> Non
     while not holds():
         assert time.monotonic() < end, f"{what} did not come about"
         time.sleep(0.02)
+
+
+def trust(config: Path, folder: Path) -> None:
+    """Note the one distribution of a folder in a user's `plugins.lock`, as it stands."""
+    [found] = metadata.distributions(path=[str(folder)])
+    seen = Locked(version=found.version, sha256=fingerprint(found))
+    name = normalise(found.metadata["Name"])
+    open_lock(config).change(lambda lock: replace(lock, distributions={**lock.distributions, name: seen}))
 
 
 def write_distribution(

@@ -63,8 +63,8 @@ HOST = {"HOST_API_URL": "https://nobody-shows-this.example"}
 
 @pytest.fixture
 def planner(user: User) -> User:
-    """Somebody with the manifest above and no configuration."""
-    (user.config / "config.yaml").unlink()
+    """Somebody with the manifest above, whose configuration says only that no engine of this machine counts."""
+    (user.config / "config.yaml").write_text("block: [docker]\n")
     (user.work / "bottle.yaml").write_text(MANIFEST)
     return user
 

@@ -277,10 +277,10 @@ def test_doctor_says_what_each_plugin_finds(user: User) -> None:
 
 def test_a_bad_configuration_is_a_sentence_with_its_line(user: User) -> None:
     """`config.yaml` is read with the care of a manifest."""
-    (user.config / "config.yaml").write_text("trusted: [x]\n")
+    (user.config / "config.yaml").write_text("blocked: [x]\n")
     shown = user.run("plugins", "list")
     assert shown.returncode == 1
-    assert shown.stderr == f"error: {user.config}/config.yaml:1: trusted: unknown key (did you mean trust?)\n"
+    assert shown.stderr == f"error: {user.config}/config.yaml:1: blocked: unknown key (did you mean block?)\n"
 
 
 def test_trust_without_a_terminal_needs_a_yes(user: User) -> None:

@@ -71,7 +71,7 @@ def test_only_the_user_can_read_the_store(approvals: Approvals, tmp_path: Path) 
     state = tmp_path / "state"
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()} == {0o600}
-    assert sorted(path.name for path in state.iterdir()) == ["approved.json", "approved.lock"]
+    assert sorted(path.name for path in state.iterdir()) == ["approved.json"]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_only_the_user_can_read_the_store(approvals: Approvals, tmp_path: Path) 
 def test_a_store_that_is_not_understood_approves_nothing(approvals: Approvals, tmp_path: Path, junk: bytes) -> None:
     """Damage fails closed, and the next approval starts afresh."""
     approvals.approve(tmp_path / "bottle.yaml", A)
-    approvals.file.write_bytes(junk)
+    approvals.store.file.write_bytes(junk)
     assert approvals.status(tmp_path / "bottle.yaml", A) == "new"
     approvals.approve(tmp_path / "bottle.yaml", A)
     assert approvals.status(tmp_path / "bottle.yaml", A) == "approved"
@@ -88,9 +88,9 @@ def test_a_store_that_is_not_understood_approves_nothing(approvals: Approvals, t
 
 def test_a_store_that_cannot_be_read_says_so(approvals: Approvals) -> None:
     """What is no file is an error, not an empty store."""
-    approvals.file.mkdir(parents=True)
+    approvals.store.file.mkdir(parents=True)
     with pytest.raises(BottleError, match="cannot be read"):
-        approvals.read()
+        approvals.store.read()
 
 
 def test_a_crash_between_write_and_replace_does_no_harm(approvals: Approvals, tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_crash_between_write_and_replace_does_no_harm(approvals: Approvals, tm
 
 def test_writers_at_the_same_time_lose_nothing(approvals: Approvals) -> None:
     """Four processes approve twenty manifests each, and all eighty are there."""
-    argv = [sys.executable, "-c", WRITER, str(approvals.folder)]
+    argv = [sys.executable, "-c", WRITER, str(approvals.store.file.parent)]
     writers = [subprocess.Popen([*argv, name]) for name in "abcd"]
     assert [writer.wait(30) for writer in writers] == [0, 0, 0, 0]
-    assert len(approvals.read()) == 80
+    assert len(approvals.store.read().manifests) == 80
 
 
 def test_a_file_that_was_named_or_is_the_users_own_is_vouched_for(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_no_configuration_is_the_empty_one(tmp_path: Path, text: str | None) -> 
 def test_all_keys_are_read(tmp_path: Path) -> None:
     """Preferences, upstreams and trust have their types, hosts their one form."""
     (tmp_path / "config.yaml").write_text(
-        "backend: docker\nproxy: pipelock\ntrust: [bottle-flyio]\nblock: [docker]\n"
+        "backend: docker\nproxy: pipelock\nblock: [docker]\npin: {flyio: bottle-flyio}\n"
         "upstream:\n  ca: [corp.pem]\n  hosts: {API.example.com: 127.0.0.1:8443, b.example: '[::1]:443'}\n",
     )
     assert load_config(tmp_path) == UserConfig(
@@ -37,8 +37,8 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
             ca=("corp.pem",),
             hosts={"api.example.com": "127.0.0.1:8443", "b.example": "[::1]:443"},
         ),
-        trust=("bottle-flyio",),
         block=("docker",),
+        pin={"flyio": "bottle-flyio"},
     )
 
 

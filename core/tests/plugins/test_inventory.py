@@ -1,17 +1,20 @@
 """The inventory: what is installed, judged from metadata alone."""
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from core_harness import write_distribution
+from core_harness import trust, write_distribution
 
+from claude_bottle.manifest.config import UserConfig
 from claude_bottle.plugins.inventory import read_inventory
 from claude_bottle.plugins.record import Record
+from claude_bottle.plugins.trust import TRUST_VARIABLE, read_rules
 
 BACKEND = "claude_bottle.backend"
+NOWHERE = Path("/nowhere")
 DEFAULTS = """
 from claude_bottle.plugins.defaults import Defaults, Pair, Reserved
 DEFAULTS = Defaults(preference=(Pair("ours", "way"),), reserved=(Reserved("backend", "ours", "our-plugins"),))
@@ -54,9 +57,13 @@ def defaults(install: Install) -> Path:
     return install("claude-bottle", points=points, modules={"inventory_defaults.py": DEFAULTS})
 
 
-def rows(name: str, *trusted: str, block: Collection[str] = ()) -> list[Record]:
-    """Return the backends of a name."""
-    return list(read_inventory(trusted, block).named("backend", name))
+def rows(
+    name: str, *trusted: str, block: Sequence[str] = (), pin: Mapping[str, str] | None = None, config: Path = NOWHERE
+) -> list[Record]:
+    """Return the backends of a name; `config` is the folder of a lock."""
+    said = UserConfig(block=tuple(block), pin=pin or {})
+    rules = read_rules(said, config, {TRUST_VARIABLE: " , ".join(trusted)})
+    return list(read_inventory(rules).named("backend", name))
 
 
 def test_a_row_says_where_a_plugin_comes_from(backend: Callable[..., Path]) -> None:
@@ -72,6 +79,7 @@ def test_a_row_says_where_a_plugin_comes_from(backend: Callable[..., Path]) -> N
         origin="wheel",
         location=str(folder),
         requires=">= 0.1, <9",
+        trusted_by="CLAUDE_BOTTLE_TRUST",
         status="available",
     )
 
@@ -90,8 +98,49 @@ def test_a_stranger_is_untrusted_until_the_user_names_it(backend: Callable[..., 
     """Installed is not enabled: whoever is not of the default set waits for the user's word, under any spelling."""
     backend("some-box")
     [row] = rows("box")
-    assert (row.status, row.fix) == ("untrusted", "add some-box to `trust` in config.yaml")
-    assert [it.status for it in rows("box", "Some_Box")] == ["available"]
+    assert (row.status, row.fix) == ("untrusted", "bottle plugins trust box")
+    assert [it.status for it in rows("box", "other", "Some_Box")] == ["available"]
+
+
+def test_the_lock_trusts_a_distribution_as_it_stands(backend: Callable[..., Path], tmp_path: Path) -> None:
+    """F9: another version or another RECORD is untrusted again, with the reason; damage to the lock trusts nobody."""
+    folder = backend("some-box")
+    info = next(folder.glob("*.dist-info"))
+    (info / "RECORD").write_text("box.py,sha256=abc,1\n")
+    trust(tmp_path, folder)
+    assert [(it.status, it.trusted_by) for it in rows("box", config=tmp_path)] == [("available", "plugins.lock")]
+    (info / "RECORD").write_text("box.py,sha256=def,1\n")
+    [row] = rows("box", config=tmp_path)
+    assert (row.status, row.reason) == ("untrusted", "its files are not those that were trusted")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-box\nVersion: 1.1\n")
+    [row] = rows("box", config=tmp_path)
+    assert (row.status, row.reason) == ("untrusted", "it was trusted as 1.0, and this is 1.1")
+    trust(tmp_path, folder)
+    assert [row.status for row in rows("box", config=tmp_path)] == ["available"]
+    (tmp_path / "plugins.lock").write_text("{")
+    assert [row.status for row in rows("box", config=tmp_path)] == ["untrusted"]
+
+
+def test_without_a_record_the_metadata_count(backend: Callable[..., Path], tmp_path: Path) -> None:
+    """A distribution that lists no files is known by its metadata and entry points."""
+    folder = backend("some-box")
+    trust(tmp_path, folder)
+    assert [row.status for row in rows("box", config=tmp_path)] == ["available"]
+    points = next(folder.glob("*.dist-info")) / "entry_points.txt"
+    points.write_text(points.read_text().replace("never_imported", "other"))
+    assert [row.status for row in rows("box", config=tmp_path)] == ["untrusted"]
+
+
+@pytest.mark.parametrize("pin", ["two-box", "Two_Box"])
+def test_the_user_may_say_whose_a_name_is(pin: str, backend: Callable[..., Path]) -> None:
+    """Of two rivals the pinned one is judged alone, and the other says why it is not used."""
+    backend("one-box")
+    backend("two-box")
+    found = {row.distribution: row for row in rows("box", "one-box", "two-box", pin={"box": pin})}
+    assert {name: row.status for name, row in found.items()} == {"one-box": "conflict", "two-box": "available"}
+    assert found["one-box"].reason == "backend box also comes from two-box, which is pinned"
+    untrusted = {row.distribution: row.status for row in rows("box", pin={"box": pin})}
+    assert untrusted == {"one-box": "conflict", "two-box": "untrusted"}
 
 
 def test_of_two_with_one_name_neither_wins(backend: Callable[..., Path]) -> None:
@@ -125,6 +174,12 @@ def test_a_reserved_name_stays_with_its_owner(defaults: Path, backend: Callable[
         ("squatter", "conflict", False),
     ]
     assert found[1].reason == "the name ours belongs to our-plugins"
+
+
+def test_no_pin_takes_a_reserved_name(defaults: Path, backend: Callable[..., Path]) -> None:
+    """The names of the default set are its own, whatever else is said."""
+    backend("squatter", "ours")
+    assert [row.status for row in rows("ours", "squatter", pin={"ours": "squatter"})] == ["conflict"]
 
 
 def test_a_reserved_name_is_reserved_even_where_its_owner_is_missing(

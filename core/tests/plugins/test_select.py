@@ -113,18 +113,11 @@ def test_no_proxy_for_a_stranger_s_backend_is_an_error_that_lists_what_is_there(
     assert refusal.value.hint == "name one with --proxy or in the manifest; installed: engineway"
 
 
-@pytest.mark.parametrize("why", ["flag", "CLAUDE_BOTTLE_BACKEND", "user config"])
-def test_an_untrusted_plugin_may_be_chosen_by_the_user_s_own_word(why: str) -> None:
-    """Flag, environment and user configuration are the user's."""
-    inventory = Inventory((row("box", "untrusted"),), PREFERENCE)
-    assert find_record("backend", Choice("box", why), inventory).name == "box"
-
-
 @pytest.mark.parametrize(
-    "why", ["manifest", "default", "preference", "goes with engine", "preference; x is not present"]
+    "why", ["flag", "CLAUDE_BOTTLE_BACKEND", "user config", "manifest", "default", "preference", "goes with engine"]
 )
-def test_an_untrusted_plugin_is_never_switched_on_by_anything_else(why: str) -> None:
-    """F9: a manifest, which may come from a cloned repository, or a preference, loads no untrusted code."""
+def test_an_untrusted_plugin_is_used_by_nobody_s_word(why: str) -> None:
+    """F9: neither a manifest, which may come from a cloned repository, nor a flag loads code that nobody looked at."""
     inventory = Inventory((row("box", "untrusted"),), PREFERENCE)
     with pytest.raises(PluginError, match=r"backend box of bottle-box cannot be used: it is untrusted") as refusal:
         find_record("backend", Choice("box", why), inventory)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_harness import MANIFEST, User, write_distribution
+from core_harness import MANIFEST, User, trust, write_distribution
 
 CORE = "claude-bottle-core"
 GOOD = "claude-bottle-core>=0.1,<0.2"
@@ -118,6 +118,7 @@ def test_a_broken_one_changes_nothing_until_it_is_selected(
 def test_a_broken_one_that_is_selected_is_named_with_its_cure(user: User, install: Install, case: str) -> None:
     """Who selects it gets its distribution, version, what happened and what to do; no traceback."""
     install(source=BROKEN[case])
+    trust(user.config, user.path[0])
     shown = user.run("start", "reviewer", "--dry-run", "--backend", "stranger")
     assert shown.returncode == 1
     assert "error: backend stranger (stranger-plugins 1.0): " in shown.stderr
@@ -165,11 +166,8 @@ def test_a_manifest_cannot_switch_a_stranger_on(user: User, install: Install) ->
     user.manifest(MANIFEST.replace("backend: stage\n", "backend: stranger\n"))
     shown = user.run("start", "reviewer", "--dry-run")
     assert shown.returncode == 1
-    assert (
-        "bottles.dev.backend: backend stranger of stranger-plugins cannot be used: not of the default set"
-        in shown.stderr
-    )
-    assert " hint: add stranger-plugins to `trust` in config.yaml\n" in shown.stderr
+    wrong = "backend stranger of stranger-plugins cannot be used: nobody here has trusted it yet"
+    assert f"bottles.dev.backend: {wrong}\n hint: bottle plugins trust stranger\n" in shown.stderr
     assert "imported" not in shown.stderr
 
 
@@ -224,7 +222,7 @@ def test_a_preferred_pair_is_picked_and_explained(user: User, install: Install) 
 
 def test_the_user_s_configuration_chooses_before_the_preference(user: User) -> None:
     """S31: `backend` and `proxy` of config.yaml hold where flag, variable and manifest are silent."""
-    (user.config / "config.yaml").write_text("trust: [stage-plugins]\nbackend: stage\nproxy: stageway\n")
+    (user.config / "config.yaml").write_text("backend: stage\nproxy: stageway\n")
     user.manifest(MANIFEST.replace("    backend: stage\n    proxy: stageway\n", ""))
     shown = user.run("start", "reviewer", "--dry-run").stdout
     assert "backend       : stage (user config)\n" in shown

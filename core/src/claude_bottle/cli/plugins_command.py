@@ -9,6 +9,7 @@ from msgspec import Struct
 from claude_bottle.cli.columns import align
 from claude_bottle.cli.errors import reported, say
 from claude_bottle.cli.installed import installed
+from claude_bottle.cli.plugins_trust import command as trust_command
 from claude_bottle.plugins.record import Record
 
 __all__ = ["command"]
@@ -24,6 +25,9 @@ class _Listing(Struct, frozen=True):
 @click.group("plugins")
 def command() -> None:
     """Show the plugins that are installed."""
+
+
+command.add_command(trust_command)
 
 
 @command.command("list")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from claude_bottle.cli.errors import FAILED, LAUNCH_FAILED, fail, reported, say
-from claude_bottle.cli.surroundings import read_surroundings
+from claude_bottle.cli.surroundings import read_surroundings, stdin_is_terminal
 from claude_bottle.errors import BottleError, UsageError
 from claude_bottle.launch.prepare import Prepared, prepare
 from claude_bottle.launch.sources import Request, Surroundings
@@ -83,6 +83,10 @@ def command(  # noqa: PLR0913 - one parameter for each option
         return _dry_run(request, around, form)
     from claude_bottle.cli.starting import start  # noqa: PLC0415 - a dry run launches nothing
 
+    if not yes and stdin_is_terminal():
+        from claude_bottle.cli.trusting import offer_trust  # noqa: PLC0415 - where nobody can be asked, nobody is
+
+        offer_trust(request)
     prepared = prepare(request, around, check_machine=True)
     return start(prepared, around, yes=yes, detach=detach, timings=timings)
 

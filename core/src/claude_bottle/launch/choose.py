@@ -14,7 +14,14 @@ from claude_bottle.manifest.types import AgentSection, BottleSection
 from claude_bottle.plan.spec import Choice
 from claude_bottle.plugins.load import Loaded, load
 from claude_bottle.plugins.record import Record
-from claude_bottle.plugins.select import Wishes, choose_backend, choose_proxy, find_record
+from claude_bottle.plugins.select import (
+    BACKEND_VARIABLE,
+    PROXY_VARIABLE,
+    Wishes,
+    choose_backend,
+    choose_proxy,
+    find_record,
+)
 from claude_bottle.seam.kinds import Kind
 from claude_bottle.seam.probe import ProbeResult
 
@@ -91,10 +98,10 @@ def choose_team(
         kind = "backend" if choice.name == bottle.backend else "proxy"
         return at("bottles", agent.bottle, kind) if choice.why == "manifest" else ""
 
-    first = Wishes(request.backend, around.environ.get("CLAUDE_BOTTLE_BACKEND"), bottle.backend, config.backend)
+    first = Wishes(request.backend, around.environ.get(BACKEND_VARIABLE), bottle.backend, config.backend)
     backend = loader.chosen(lambda: choose_backend(first, sources.inventory, loader.probe))
     runner = loader.find("backend", backend, sources, place(backend)) if backend != NONE else None
-    second = Wishes(request.proxy, around.environ.get("CLAUDE_BOTTLE_PROXY"), bottle.proxy, config.proxy)
+    second = Wishes(request.proxy, around.environ.get(PROXY_VARIABLE), bottle.proxy, config.proxy)
     silent = runner is None  # the backend's own problem says enough
     proxy = loader.chosen(lambda: choose_proxy(second, sources.inventory, backend.name), silent=silent)
     members = (

@@ -14,7 +14,7 @@ from claude_bottle.launch.team import Team, ask, ask_maybe, pairing_problems
 from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
-from claude_bottle.manifest.suggest import nearest
+from claude_bottle.manifest.names import nearest
 from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Workspace
 from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems
 from claude_bottle.plan.hosts import check_answer, inspect_problems, wanted_rules
@@ -53,6 +53,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     upstream = _upstream(around, sources)
     secrets = SecretSources(around.environ, _secret_files(request, problems), around.ask)
     problems += _upstream_problems(upstream)
+    problems += _requirement_problems(manifest, sources)
     agent, bottle = _find_agent(request.agent, manifest, sources, problems)
     chosen = choose_team(request, around, sources, agent, bottle, _claims(request, sources))
     problems += chosen.problems
@@ -69,6 +70,22 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
     plan, names = _resolve(team, spec, around, sources)
     return Prepared(plan, team, spec, names, secrets, sources, not_checked)
+
+
+def _requirement_problems(manifest: Manifest, sources: Sources) -> list[Problem]:
+    """Return what the manifest requires and this machine has not, or not so that it may be used."""
+    problems: list[Problem] = []
+    for number, name in enumerate(manifest.plugins.require):
+        rows = sources.inventory.of(name)
+        if any(row.status == "available" for row in rows):
+            continue
+        where = sources.manifest.where("plugins", "require", number)
+        if rows:
+            text = f"{rows[0].kind} {rows[0].name} of {rows[0].distribution} cannot be used: {rows[0].reason}"
+            problems.append(Problem(text, rows[0].fix, where))
+        else:
+            problems.append(Problem(f"{name} is not installed", "install it with pip, from where you trust", where))
+    return problems
 
 
 def _find_agent(
@@ -215,6 +232,9 @@ def _notes(team: Team, spec: BottleSpec, sources: Sources) -> list[tuple[str, st
     written: Collection[str] = manifest.bottles[spec.bottle].sections if manifest else ()
     idle = sorted(set(written) - {loaded.name for loaded in team.everyone})
     notes = [("proxy lacks", sentence) for sentence in (traits.lacks if traits else ())]
+    records = [loaded.record for loaded in team.everyone if not loaded.record.first_party]
+    strangers = {f"{it.distribution} {it.version} (trusted by {it.trusted_by})" for it in records}
+    notes += [("third party", stranger) for stranger in sorted(strangers)]
     return notes + ([("not selected", f"{', '.join(idle)} (their sections do nothing now)")] if idle else [])
 
 

@@ -8,6 +8,7 @@ from claude_bottle.manifest.config import UserConfig, load_config
 from claude_bottle.manifest.find import Found, find_manifest
 from claude_bottle.manifest.load import LoadedManifest, load_manifest
 from claude_bottle.plugins.inventory import Inventory, read_inventory
+from claude_bottle.plugins.trust import read_rules
 
 __all__ = ["Request", "Sources", "Surroundings", "read_sources"]
 
@@ -54,6 +55,7 @@ def read_sources(request: Request, around: Surroundings) -> Sources:
     """Read manifest, configuration and metadata; a manifest's own mistakes are in it, not raised."""
     found = find_manifest(request.file, around.environ, around.cwd, around.config_dir)
     config = load_config(around.config_dir)
-    inventory = read_inventory(config.trust, config.block)
-    manifest = load_manifest(found.path, inventory.section_names(), around.cwd)
-    return Sources(found, manifest, config, inventory)
+    inventory = read_inventory(read_rules(config, around.config_dir, around.environ))
+    loaded = load_manifest(found.path, inventory.section_names(), around.cwd)
+    blocked = loaded.manifest.plugins.block if loaded.manifest else ()
+    return Sources(found, loaded, config, inventory.without(blocked, loaded.file))

@@ -11,14 +11,13 @@ from claude_bottle.errors import ProblemsError
 from claude_bottle.manifest import names
 from claude_bottle.manifest.decode import decode_section
 from claude_bottle.manifest.rule import Rule
-from claude_bottle.manifest.types import ExactHost, HostPath, PluginName, nothing
+from claude_bottle.manifest.types import DistributionName, ExactHost, HostPath, PluginName, nothing
 
 __all__ = ["CONFIG_NAME", "Upstream", "UserConfig", "load_config"]
 
 CONFIG_NAME = "config.yaml"
 
 DialAddress = Annotated[str, Rule(names.dial_address)]
-DistributionName = Annotated[str, Rule(names.distribution_name)]
 
 
 class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,14 +34,15 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user sets for all manifests.
 
-    `trust` names distributions whose plugins may be loaded, `block` plugins or distributions that never are.
+    `block` names plugins or distributions that are never loaded, `pin` the distribution that has a plugin's name
+    where several do.
     """
 
     backend: PluginName | None = None
     proxy: PluginName | None = None
     upstream: Upstream = field(default_factory=Upstream)
-    trust: tuple[DistributionName, ...] = ()
     block: tuple[DistributionName, ...] = ()
+    pin: Mapping[PluginName, DistributionName] = field(default_factory=nothing)
 
 
 def load_config(config_dir: Path) -> UserConfig:

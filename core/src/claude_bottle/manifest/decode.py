@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 from claude_bottle.errors import BottleError, Problem
+from claude_bottle.manifest.names import did_you_mean
 from claude_bottle.manifest.node import Broken, Items, Node, Scalar, Section, Table, quote
 from claude_bottle.manifest.shape import (
     MAPPINGS,
@@ -22,7 +23,6 @@ from claude_bottle.manifest.shape import (
     noun,
     peel,
 )
-from claude_bottle.manifest.suggest import did_you_mean
 
 __all__ = ["decode_section"]
 

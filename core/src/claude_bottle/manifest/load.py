@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from claude_bottle.errors import Problem, ProblemsError
 from claude_bottle.manifest.decode import decode_section
 from claude_bottle.manifest.document import parse_document, read_bytes
+from claude_bottle.manifest.names import did_you_mean
 from claude_bottle.manifest.node import Items, Node, Scalar, Section, Table, join, quote
-from claude_bottle.manifest.suggest import did_you_mean
 from claude_bottle.manifest.types import Manifest
 
 __all__ = ["Claim", "LoadedManifest", "claims", "decode_manifest", "load_manifest"]

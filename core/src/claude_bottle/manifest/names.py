@@ -1,8 +1,8 @@
-"""The rules for names, variables, networks and paths in a manifest, each from text to its one form."""
+"""Names, variables, networks and paths in a manifest: the rule of each, from text to its one form, and the nearest."""
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from claude_bottle.errors import BottleError
 from claude_bottle.manifest.host import LAST_PORT, parse_host
@@ -11,9 +11,11 @@ from claude_bottle.manifest.node import quote
 __all__ = [
     "agent_name",
     "dial_address",
+    "did_you_mean",
     "distribution_name",
     "env_name",
     "host_path",
+    "nearest",
     "one_line",
     "paragraphs",
     "plugin_name",
@@ -95,3 +97,18 @@ def dial_address(text: str) -> str:
     if pattern.port is None:
         raise BottleError(f"{quote(text)}: not an address with a port", f"write it as 192.0.2.1:443 (1 to {LAST_PORT})")
     return str(pattern)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like `word`, or None; case does not count."""
+    import difflib  # noqa: PLC0415 - only a mistake pays for it
+
+    names = {name.lower(): name for name in sorted(known)}
+    found = difflib.get_close_matches(word.lower(), names, n=1)
+    return names[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean memory?)` to end a sentence with, or nothing."""
+    name = nearest(word, known)
+    return f" (did you mean {name}?)" if name else ""

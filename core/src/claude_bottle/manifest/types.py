@@ -17,6 +17,7 @@ from claude_bottle.seam.levels import DlpAction, Level
 __all__ = [
     "AgentSection",
     "BottleSection",
+    "DistributionName",
     "Egress",
     "EnvEntry",
     "EnvName",
@@ -27,6 +28,7 @@ __all__ = [
     "Name",
     "OneLine",
     "PluginName",
+    "Plugins",
     "Port",
     "Secret",
     "Ssh",
@@ -35,6 +37,7 @@ __all__ = [
 
 Name = Annotated[str, Rule(names.agent_name)]
 PluginName = Annotated[str, Rule(names.plugin_name)]
+DistributionName = Annotated[str, Rule(names.distribution_name)]
 Host = Annotated[str, Rule(canonical_host)]
 """A host pattern in its one form: `api.example.com`, `*.example.org`, `[2001:db8::1]:443`."""
 ExactHost = Annotated[str, Rule(exact_host)]
@@ -112,9 +115,17 @@ class AgentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     skills: tuple[SkillName, ...] = ()
 
 
+class Plugins(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Plugins or distributions that may not take part, and that must be there. A manifest trusts none."""
+
+    block: tuple[DistributionName, ...] = ()
+    require: tuple[DistributionName, ...] = ()
+
+
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole `bottle.yaml`. After problems an agent may name a bottle that is not there."""
 
     version: Literal[1]
     bottles: Mapping[Name, BottleSection]
     agents: Mapping[Name, AgentSection]
+    plugins: Plugins = field(default_factory=Plugins)

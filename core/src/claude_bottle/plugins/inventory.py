@@ -12,6 +12,7 @@ from msgspec import Struct
 from claude_bottle import __version__
 from claude_bottle.plugins.defaults import NO_DEFAULTS, Defaults
 from claude_bottle.plugins.record import Record
+from claude_bottle.plugins.trust import TRUST_VARIABLE, Locked, Rules, fingerprint, normalise
 from claude_bottle.plugins.versions import fits
 from claude_bottle.seam.kinds import Kind
 
@@ -25,6 +26,7 @@ GROUPS: Mapping[str, Kind] = {
 }
 CORE = "claude-bottle-core"
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(?:\[[^]]*\])?\s*\(?(?P<range>[^;)]*)")
+NO_RULES = Rules()
 DEFAULTS_GROUP = "claude_bottle.defaults"
 DEFAULTS_OWNER = "claude-bottle"
 """The one distribution whose preference counts: nobody is picked by availability but by its word."""
@@ -40,9 +42,21 @@ class Inventory(NamedTuple):
         """Return all rows of one kind and name; more than one is a conflict."""
         return tuple(row for row in self.records if (row.kind, row.name) == (kind, name))
 
+    def of(self, name: str) -> tuple[Record, ...]:
+        """Return all rows of a plugin or of a distribution."""
+        return tuple(row for row in self.records if _is_named(row, {normalise(name)}))
+
     def usable(self, kind: Kind) -> tuple[Record, ...]:
         """Return the rows of a kind that can be selected."""
         return tuple(row for row in self.records if row.kind == kind and row.status == "available")
+
+    def without(self, blocked: Collection[str], who: str) -> "Inventory":
+        """Return the same without what a file blocks: plugins or distributions, by name."""
+        names = {normalise(name) for name in blocked}
+        if not names:
+            return self
+        rows = (_blocked(row, who) if _is_named(row, names) else row for row in self.records)
+        return Inventory(tuple(rows), self.defaults)
 
     def section_names(self) -> frozenset[str]:
         """Return the names that may stand as sections of a bottle."""
@@ -67,23 +81,17 @@ class _DirectUrl(Struct, frozen=True):
     dir_info: _DirInfo = _DirInfo()
 
 
-def read_inventory(trusted: Collection[str] = (), blocked: Collection[str] = ()) -> Inventory:
-    """Read the metadata of everything on the path.
-
-    `trusted` are distributions that the user named, `blocked` names of plugins or of distributions.
-    """
+def read_inventory(rules: Rules = NO_RULES) -> Inventory:
+    """Read the metadata of everything on the path, and judge each plugin by the user's rules."""
     found = tuple(_first_of_each(metadata.distributions()))
     defaults = _read_defaults(found)
-    rows = [_record(one, entry, defaults) for one in found for entry in one.entries if entry.group in GROUPS]
-    off = {normalise(name) for name in blocked}
-    left = [row for row in rows if off.isdisjoint({normalise(row.name), row.distribution})]
-    judged = [_judge(row, left, defaults, trusted) if row in left else _blocked(row) for row in rows]
+    pairs = [(one, _record(one, entry, defaults)) for one in found for entry in one.entries if entry.group in GROUPS]
+    left = [row for _, row in pairs if not _is_named(row, rules.blocked)]
+    judged = [
+        _judge(row, left, defaults, rules, one.distribution) if row in left else _blocked(row, "config.yaml")
+        for one, row in pairs
+    ]
     return Inventory(tuple(sorted(judged, key=lambda row: (row.kind, row.name, row.distribution))), defaults)
-
-
-def normalise(name: str) -> str:
-    """Return a distribution's name in its one comparable form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _first_of_each(distributions: Iterable[Distribution]) -> Iterator[Installed]:
@@ -145,7 +153,7 @@ def _core_range(distribution: Distribution) -> str:
     return ""
 
 
-def _judge(row: Record, rows: Iterable[Record], defaults: Defaults, trusted: Collection[str]) -> Record:
+def _judge(row: Record, rows: Iterable[Record], defaults: Defaults, rules: Rules, distribution: Distribution) -> Record:
     owner = defaults.owner(row.kind, row.name)
     if owner is not None and not row.first_party:
         return _with(row, "conflict", f"the name {row.name} belongs to {owner}", f"pip uninstall {row.distribution}")
@@ -154,20 +162,40 @@ def _judge(row: Record, rows: Iterable[Record], defaults: Defaults, trusted: Col
         for other in rows
         if (other.kind, other.name) == (row.kind, row.name) and other.distribution != row.distribution
     ]
-    if rivals and not row.first_party:
+    pinned = rules.pins.get(normalise(row.name))
+    if rivals and not row.first_party and pinned != row.distribution:
         reason = f"{row.kind} {row.name} also comes from {', '.join(sorted(rivals))}"
-        return _with(row, "conflict", reason, f"pip uninstall {row.distribution}, or the other")
+        fix = f"pip uninstall one of them, or say `pin: {{{row.name}: {row.distribution}}}` in config.yaml"
+        return _with(row, "conflict", f"{reason}, which is pinned" if pinned in rivals else reason, fix)
     if not fits(__version__, row.requires):
         reason = f"needs {CORE} {row.requires}, here is {__version__}"
         return _with(row, "incompatible", reason, f"pip install --upgrade {row.distribution} {CORE}")
-    if not row.first_party and row.distribution not in {normalise(name) for name in trusted}:
-        reason = "not of the default set; a manifest cannot switch it on"
-        return _with(row, "untrusted", reason, f"add {row.distribution} to `trust` in config.yaml")
-    return row
+    return _judge_trust(row, rules, distribution)
 
 
-def _blocked(row: Record) -> Record:
-    return _with(row, "blocked", "config.yaml says so", "take it out of `block` in config.yaml")
+def _judge_trust(row: Record, rules: Rules, distribution: Distribution) -> Record:
+    """Say who vouches for a plugin that could be used otherwise."""
+    if row.first_party or row.distribution in rules.named:
+        return msgspec.structs.replace(row, trusted_by="the default set" if row.first_party else TRUST_VARIABLE)
+    seen = Locked(version=row.version, sha256=fingerprint(distribution))
+    known = rules.locked.get(row.distribution)
+    if known == seen:
+        return msgspec.structs.replace(row, trusted_by="plugins.lock")
+    if known is None:
+        reason = "nobody here has trusted it yet"
+    elif known.version != row.version:
+        reason = f"it was trusted as {known.version}, and this is {row.version}"
+    else:
+        reason = "its files are not those that were trusted"
+    return _with(row, "untrusted", reason, f"bottle plugins trust {row.name}")
+
+
+def _is_named(row: Record, names: Collection[str]) -> bool:
+    return normalise(row.name) in names or row.distribution in names
+
+
+def _blocked(row: Record, who: str) -> Record:
+    return _with(row, "blocked", f"{who} says so", f"take it out of `block` in {who}")
 
 
 def _with(row: Record, status: str, reason: str, fix: str) -> Record:

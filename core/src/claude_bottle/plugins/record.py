@@ -16,7 +16,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """A plugin of which nothing has been imported.
 
     `target` is `module:attribute`; `origin` is `wheel`, `editable` or `unknown`; `requires` is the range of
-    core's version that the distribution asks for, empty where it asks for none.
+    core's version that the distribution asks for, empty where it asks for none; `trusted_by` is empty where
+    nobody vouches for it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Record(Struct, frozen=True, kw_only=True):
     location: str
     requires: str = ""
     first_party: bool = False
+    trusted_by: str = ""
     status: Status = "available"
     reason: str = ""
     fix: str = ""

@@ -4,19 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from claude_bottle.errors import BottleError, PluginError
-from claude_bottle.manifest.suggest import nearest
+from claude_bottle.manifest.names import nearest
 from claude_bottle.plan.spec import Choice
 from claude_bottle.plugins.inventory import Inventory
 from claude_bottle.plugins.record import Record
 from claude_bottle.seam.kinds import Kind
 from claude_bottle.seam.probe import ProbeResult
 
-__all__ = ["Wishes", "choose_backend", "choose_proxy", "find_record"]
+__all__ = ["BACKEND_VARIABLE", "PROXY_VARIABLE", "Wishes", "choose_backend", "choose_proxy", "find_record"]
 
 Probe = Callable[[Record], ProbeResult]
 
-USERS_WORD = frozenset({"flag", "CLAUDE_BOTTLE_BACKEND", "CLAUDE_BOTTLE_PROXY", "user config"})
-"""Whoever chooses by these may choose what is not trusted yet."""
+BACKEND_VARIABLE, PROXY_VARIABLE = "CLAUDE_BOTTLE_BACKEND", "CLAUDE_BOTTLE_PROXY"
 
 
 class Wishes(NamedTuple):
@@ -43,7 +42,7 @@ def choose_backend(wishes: Wishes, inventory: Inventory, probe: Probe) -> Choice
 
     One that is there but broken is an error, never passed over: that would change isolation in silence.
     """
-    if wish := wishes.first("CLAUDE_BOTTLE_BACKEND"):
+    if wish := wishes.first(BACKEND_VARIABLE):
         return wish
     passed: list[str] = []
     for pair in inventory.defaults.preference:
@@ -63,7 +62,7 @@ def choose_backend(wishes: Wishes, inventory: Inventory, probe: Probe) -> Choice
 
 def choose_proxy(wishes: Wishes, inventory: Inventory, backend: str) -> Choice:
     """Return the proxy and why; by default the one that goes with the backend."""
-    if wish := wishes.first("CLAUDE_BOTTLE_PROXY"):
+    if wish := wishes.first(PROXY_VARIABLE):
         return wish
     if (name := inventory.defaults.proxy_for(backend)) is not None:
         return Choice(name, f"goes with {backend}")
@@ -71,15 +70,9 @@ def choose_proxy(wishes: Wishes, inventory: Inventory, backend: str) -> Choice:
 
 
 def find_record(kind: Kind, choice: Choice, inventory: Inventory) -> Record:
-    """Return the one installed plugin of this name, if it may be used by whoever chose it.
-
-    An untrusted one may be chosen by flag, environment or user config, which are the user's own word.
-    """
+    """Return the one installed plugin of this name; PluginError if there is none, or it may not be used."""
     rows = inventory.named(kind, choice.name)
-    good = [row for row in rows if row.status == "available"]
-    if not good and choice.why in USERS_WORD:
-        good = [row for row in rows if row.status == "untrusted"]
-    if good:
+    if good := [row for row in rows if row.status == "available"]:
         return good[0]
     if rows:
         row = rows[0]
