@@ -44,7 +44,7 @@ bench: setup-dev ## the benchmarks of docs/benchmarks.md, never part of the test
 constraints: ## pin and hash anew what the pyproject files ask for (needs uv)
 	uv lock --upgrade
 	$(EXPORT) --all-extras --all-groups --output-file constraints.txt
-	$(EXPORT) --all-extras --no-default-groups --output-file constraints-run.txt
+	$(EXPORT) --all-extras --no-extra testing --no-default-groups --output-file constraints-run.txt
 	$(EXPORT) --only-group build --output-file constraints-build.txt
 	$(PROXY_EXPORT) | $(PROXY_PINS) --output-file $(PROXY_IMAGE)/requirements.txt
 

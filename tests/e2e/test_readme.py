@@ -27,7 +27,7 @@ FOLDERS = {
     "docker/": "plugins/docker/tests",
     "mitmproxy/": "plugins/mitmproxy/tests",
     "pipelock/": "plugins/pipelock/tests",
-    "backends/": "tests/backends",
+    "testing/": "core/src/claude_bottle/testing",
     "matrix/": "tests/matrix",
     "e2e/": "tests/e2e",
     "core/": "core",

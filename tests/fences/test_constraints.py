@@ -34,10 +34,11 @@ def projects(root: Path) -> list[dict[str, Any]]:
     return [tomllib.loads(path.read_text()) for path in found]
 
 
-def wanted_to_run(root: Path) -> Iterator[Requirement]:
-    """What the members ask for, with every extra."""
+def wanted_to_run(root: Path, *, testing: bool = False) -> Iterator[Requirement]:
+    """What the members ask for, with every extra but that of the conformance kit."""
     for project in (data["project"] for data in projects(root)):
-        for extra in [project["dependencies"], *project.get("optional-dependencies", {}).values()]:
+        extras = project.get("optional-dependencies", {})
+        for extra in [project["dependencies"], *(extras[name] for name in extras if testing or name != "testing")]:
             yield from (Requirement(text) for text in extra)
 
 
@@ -50,7 +51,7 @@ def wanted_in_groups(root: Path, *names: str) -> Iterator[Requirement]:
 def wanted(root: Path, name: str) -> list[Requirement]:
     """Everything that a constraints file must have, our own distributions left out."""
     asked = {
-        "constraints.txt": [*wanted_to_run(root), *wanted_in_groups(root, "build", "dev")],
+        "constraints.txt": [*wanted_to_run(root, testing=True), *wanted_in_groups(root, "build", "dev")],
         "constraints-run.txt": [*wanted_to_run(root)],
         "constraints-build.txt": [*wanted_in_groups(root, "build")],
     }

@@ -1,4 +1,4 @@
-"""What a command in a sandbox is beside what every backend promises (`tests/backends`)."""
+"""What a command in a sandbox is beside what every backend promises (`claude_bottle.testing`)."""
 
 import time
 from contextlib import suppress

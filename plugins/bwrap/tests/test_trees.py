@@ -1,4 +1,4 @@
-"""What holds a tree on its way beside what every backend promises (`tests/backends`)."""
+"""What holds a tree on its way beside what every backend promises (`claude_bottle.testing`)."""
 
 import io
 import tarfile

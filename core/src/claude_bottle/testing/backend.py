@@ -1,0 +1,42 @@
+"""The contract of a backend."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from claude_bottle.seam.kinds import Kind
+from claude_bottle.testing.commands import CommandContract
+from claude_bottle.testing.contract import Contract
+from claude_bottle.testing.faults import FaultContract
+from claude_bottle.testing.ground import GroundFixtures
+from claude_bottle.testing.isolation import IsolationContract
+from claude_bottle.testing.lives import LifeContract
+from claude_bottle.testing.terminals import TerminalContract
+from claude_bottle.testing.trees import TreeContract
+
+__all__ = ["BackendContract"]
+
+MAY_LACK = frozenset({"hang-up"})
+"""`hang-up`: a command on a terminal ends when whoever attached to it is killed outright."""
+
+
+class BackendContract(
+    GroundFixtures,
+    LifeContract,
+    CommandContract,
+    TreeContract,
+    TerminalContract,
+    IsolationContract,
+    FaultContract,
+    Contract,
+):
+    """What a backend promises; a subclass sets `name` and `target`, and runs where its probe says `ready`.
+
+    `lacks` are words of `MAY_LACK` with the reason, which is what the skip says: the rest cannot be declared away.
+    """
+
+    kind: ClassVar[Kind] = "backend"
+    lacks: ClassVar[Mapping[str, str]] = {}
+
+    def test_what_it_lacks_may_be_lacking(self) -> None:
+        """Nobody declares a protection away."""
+        assert set(self.lacks) <= MAY_LACK

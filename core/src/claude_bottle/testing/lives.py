@@ -1,0 +1,51 @@
+"""Bottles as they come and go: names, lists, several at once."""
+
+import os
+from contextlib import ExitStack
+
+from claude_bottle.seam.bottle import Bottle
+from claude_bottle.testing.ground import Ground, Held
+
+__all__ = ["LifeContract"]
+
+
+class LifeContract:
+    """What `list_bottles`, `state`, `name` and `slug` promise."""
+
+    def test_a_bottle_is_found_from_anywhere(self, ground: Ground, held: Held) -> None:
+        """The handle that is listed is of the same launch, and works like our own."""
+        found = ground.find(held.bottle.name)
+        assert (found.name, found.slug, found.launch) == (held.bottle.name, held.plan.slug, held.launch.label)
+        assert found.state == held.bottle.state == "running"
+
+    def test_it_begins_in_its_workspace(self, either: Bottle) -> None:
+        """`/workspace` is where commands begin; it, the home and `/tmp` can be written to."""
+        assert either.exec("pwd").stdout == b"/workspace\n"
+        assert (
+            either.exec(
+                'for d in /workspace "$HOME" /tmp; do echo x > $d/probe && rm $d/probe || exit 1; done'
+            ).returncode
+            == 0
+        )
+
+    def test_several_of_one_agent_run_at_once(self, ground: Ground) -> None:
+        """Each has a name of its own, is listed, and ends alone."""
+        slug = f"several-{os.getpid()}"
+        with ExitStack() as stack:
+            helds = [stack.enter_context(ground.start(slug)) for _ in range(3)]
+            names = [held.bottle.name for held in helds]
+            assert len(set(names)) == 3
+            assert set(names) <= {it.name for it in ground.hooks.list_bottles() or ()}
+            for held in helds:
+                held.bottle.exec(f"echo {held.bottle.name} > /tmp/name")
+            helds[0].bottle.stop()
+            assert [held.bottle.exec("cat /tmp/name").stdout.decode().strip() for held in helds[1:]] == names[1:]
+            assert {it.name for it in ground.hooks.list_bottles() or () if it.slug == slug} == set(names[1:])
+
+    def test_one_that_lives_is_no_leftover(self, ground: Ground, held: Held) -> None:
+        """A cleanup never touches what belongs to a living owner."""
+        plan = ground.hooks.plan_cleanup()
+        assert plan is not None
+        assert [line for line in plan.lines() if held.bottle.name in line] == []
+        ground.hooks.cleanup(plan=plan)
+        assert held.bottle.exec("echo alive").stdout == b"alive\n"
