@@ -105,7 +105,12 @@ class AgentHooks(Protocol[SectionT_co]):
 def backend(
     impl: BackendHooks[SectionT, SiteT, CleanupT], *, section: type[SectionT], traits: BackendTraits, api: int = API
 ) -> Plugin:
-    """Declare a backend: `bottle = "module:PLUGIN"` in the entry-point group `claude_bottle.backend`."""
+    """Declare a backend: `bottle = "module:PLUGIN"` in the entry-point group `claude_bottle.backend`.
+
+    ValueError for one that says it confines nothing, which only the conformance kit's own may.
+    """
+    if not traits.confines and not type(impl).__module__.startswith("claude_bottle.testing."):
+        raise ValueError("a backend confines what runs in it")
     return Plugin("backend", impl, section, backend_traits=traits, api=api)
 
 

@@ -16,13 +16,15 @@ Way = Literal["tcp", "fd"]
 class BackendTraits(Struct, frozen=True, kw_only=True):
     """What a backend can do. Every backend must let a sidecar listen at a TCP address.
 
-    `unix`: it can carry a unix socket into the bottle. `root`: commands can run as root inside.
+    `unix`: it can carry a unix socket into the bottle. `root`: commands can run as root inside. Without `confines`
+    nobody may start it: only the conformance kit's own, which runs what it is given on this machine, may say so.
     """
 
     runs: Runs
     listen: frozenset[Way] = frozenset({"tcp"})
     unix: bool = False
     root: bool = False
+    confines: bool = True
 
 
 class ProxyTraits(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,9 @@ import pytest
 
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
-from claude_bottle.testing.backend import BackendContract  # noqa: E402 - whose asserts are to be rewritten
+# ruff: noqa: E402 - their asserts are rewritten
+from claude_bottle.testing.backend import BackendContract
+from claude_bottle.testing.provisioner import AgentContract, ProvisionerContract
+from claude_bottle.testing.proxy import ProxyContract
 
-__all__ = ["BackendContract"]
+__all__ = ["AgentContract", "BackendContract", "ProvisionerContract", "ProxyContract"]

@@ -68,17 +68,7 @@ class Contract:
     @classmethod
     def loaded(cls) -> Loaded:
         """The plugin as a launch loads it: imported, checked against the hookspecs, on a manager of its own."""
-        return load(
-            Record(
-                name=cls.name,
-                kind=cls.kind,
-                distribution="conformance",
-                version="0",
-                target=cls.target,
-                origin="unknown",
-                location="",
-            )
-        )
+        return load_target(cls.kind, cls.name, cls.target)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -166,6 +156,14 @@ class Contract:
             assert check_answer(draft.wanted, rules or ()) is None
         else:
             assert rules is None
+
+
+def load_target(kind: Kind, name: str, target: str) -> Loaded:
+    """Load a plugin by what its entry point names, installed or not."""
+    record = Record(
+        name=name, kind=kind, distribution="conformance", version="0", target=target, origin="unknown", location=""
+    )
+    return load(record)
 
 
 def make_spec(loaded: Loaded, section: Mapping[str, Any], slug: str = "conformance") -> BottleSpec:

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from claude_bottle.errors import BottleError
-from claude_bottle.plugins.load import Loaded, load
-from claude_bottle.plugins.record import Record
+from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.owner import Launch, Owner
 from claude_bottle.seam.secrets import Secrets
+from claude_bottle.testing.contract import load_target
 from claude_bottle.testing.ground import FORWARDED, LITERALS, make_plan
 
 __all__ = ["Injection", "main"]
@@ -65,17 +65,7 @@ def _writes(arguments: tuple[object, ...]) -> bool:
 
 def main(target: str, name: str, section: str, slug: str, place: str | None = None) -> None:
     """Do it, and print the places."""
-    loaded = load(
-        Record(
-            name=name,
-            kind="backend",
-            distribution="conformance",
-            version="0",
-            target=target,
-            origin="unknown",
-            location="",
-        )
-    )
+    loaded = load_target("backend", name, target)
     module = sys.modules[target.partition(":")[0].partition(".")[0]]
     injection = Injection(str(Path(module.__file__ or "").parent), place)
     sys.addaudithook(injection.audit)

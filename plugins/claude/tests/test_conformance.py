@@ -1,0 +1,9 @@
+"""What every agent plugin promises, held by the conformance kit."""
+
+from claude_bottle.testing import AgentContract
+
+
+class TestShell(AgentContract):
+    """The agent `shell`."""
+
+    name, target = "shell", "bottle_claude.shell:PLUGIN"
