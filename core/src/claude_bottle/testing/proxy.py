@@ -4,36 +4,25 @@ import os
 import ssl
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-import msgspec
 import pytest
 
-from claude_bottle.manifest.types import Egress
-from claude_bottle.plan.environment import EnvNames
-from claude_bottle.plan.hosts import wanted_rules
-from claude_bottle.plan.plan import Plan, assemble_plan
-from claude_bottle.plan.spec import BottleSpec, Choice, Draft
+from claude_bottle.plan.plan import Plan
 from claude_bottle.plugins.load import Loaded
-from claude_bottle.seam.bottle import Bottle
-from claude_bottle.seam.event import Event
 from claude_bottle.seam.kinds import Kind
-from claude_bottle.seam.levels import HostWish
 from claude_bottle.seam.owner import Launch, Owner
-from claude_bottle.seam.proxy import Proxy
 from claude_bottle.seam.secrets import Secrets
-from claude_bottle.seam.tree import FileEntry
 from claude_bottle.seam.witness import own_addresses
-from claude_bottle.testing.contract import Contract, load_target, make_spec, resolve
+from claude_bottle.testing.contract import Contract, load_target
 from claude_bottle.testing.ground import Ground, ground_of, say
 from claude_bottle.testing.local import TARGET
 from claude_bottle.testing.upstream import ALLOWED, OTHER, WARN, Upstream
+from claude_bottle.testing.ways import Way, make_plan, served
 
 __all__ = ["ProxyContract"]
 
@@ -45,40 +34,6 @@ PLACES = {
     "header": ["-H", "X-Note: {token}", "https://{host}/"],
     "url": ["https://{host}/?q={token}"],
 }
-
-READY = 60.0
-
-
-class Way(NamedTuple):
-    """A proxy that serves a bottle, and what it has told so far."""
-
-    proxy: Proxy
-    bottle: Bottle
-    plan: Plan
-    upstream: Upstream
-    events: list[Event]
-    ca: bytes | None
-
-    def curl(self, *words: str) -> tuple[str, str]:
-        """Send a request from inside; return the answer's status and its body. What curl says is in the body."""
-        words = (*words, "--max-time", "20", "-sS", "-w", "\n%{http_code}")
-        if self.ca is not None:
-            words = ("--cacert", self.ca_file, *words)
-        done = self.bottle.exec("", argv=["curl", *words], timeout=40)
-        body, _, status = done.stdout.decode("utf-8", "replace").rpartition("\n")
-        return status, body + done.stderr.decode("utf-8", "replace")
-
-    @property
-    def ca_file(self) -> str:
-        """Where the authority lies inside."""
-        return self.bottle.exec('printf %s "$HOME/kit-authority.pem"').stdout.decode()
-
-    def told(self, holds: Callable[[Event], bool]) -> list[Event]:
-        """Return the events for which something holds, once there are some; none after ten seconds."""
-        end = time.monotonic() + 10
-        while not (found := [it for it in self.events if holds(it)]) and time.monotonic() < end:
-            time.sleep(0.05)
-        return found
 
 
 class ProxyContract(Contract):
@@ -132,7 +87,7 @@ class ProxyContract(Contract):
     @classmethod
     def plan(cls, loaded: Loaded, ground: Ground, upstream: Upstream) -> Plan:
         """Two hosts, one of each level that is opened, behind this proxy on that backend."""
-        return make_proxy_plan(loaded, ground, cls.section, upstream)
+        return make_plan(loaded, ground, cls.section, upstream)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -208,7 +163,7 @@ class ProxyContract(Contract):
 
     def test_other_rules_hold_at_once(self, loaded: Loaded, ground: Ground, way: Way, upstream: Upstream) -> None:
         """`reload` opens a host and closes it again while the proxy runs, or says that it cannot."""
-        more = make_proxy_plan(loaded, ground, self.section, upstream, OTHER).egress.rules
+        more = make_plan(loaded, ground, self.section, upstream, OTHER).egress.rules
         if not way.proxy.reload(more):
             pytest.skip("it needs a restart for that, and says so")
         assert _soon(lambda: way.curl(f"https://{OTHER}/")[0] == "200")
@@ -243,61 +198,6 @@ class ProxyContract(Contract):
             held.proxy.stop()
             assert held.proxy.wait(10) is not None
             assert held.curl(f"https://{ALLOWED}/")[0] != "200"
-
-
-@contextmanager
-def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Generator[Way]:
-    """Start a proxy and a bottle as a launch does, and take both down."""
-    site = ground.hooks.open_site(plan=plan, launch=Launch(label=token_hex(4), owner=Owner.current()), say=say)
-    assert site is not None
-    proxy = None
-    try:
-        proxy = loaded.hooks.start_proxy(plan=plan, site=site, secrets=Secrets({}), warm=None)
-        assert proxy is not None, "start_proxy returns nothing"
-        site.settle()
-        bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets({}))
-        assert bottle is not None
-        way = Way(proxy, bottle, plan, upstream, [], proxy.ready(READY))
-        if bottle.exec("command -v curl").returncode:
-            pytest.skip("needs curl in the bottle")
-        if way.ca is not None:
-            bottle.put([FileEntry("kit-authority.pem", way.ca)], way.ca_file.rpartition("/")[0])
-        listener = threading.Thread(target=_listen, args=(proxy, way.events), daemon=True)
-        listener.start()
-        yield way
-        proxy.stop()
-        listener.join(10)
-        assert not listener.is_alive(), "events() goes on after stop()"
-    finally:
-        if proxy is not None:
-            proxy.stop()
-        site.close()
-
-
-def make_proxy_plan(loaded: Loaded, ground: Ground, section: Mapping[str, Any], upstream: Upstream, *more: str) -> Plan:
-    """Return the plan of a shell behind a proxy, as core makes it of the parts of both plugins."""
-    spec: BottleSpec = msgspec.structs.replace(
-        make_spec(loaded, section, f"proxy-{os.getpid()}"),
-        backend=Choice(ground.loaded.name, "flag"),
-        egress=Egress(
-            allowlist=(ALLOWED, WARN, *more),
-            inspect={WARN: "warn"},
-            private_addresses=(f"{upstream.address}/32",),
-        ),
-        upstream=upstream.behind,
-    )
-    typed = msgspec.convert(ground.section, ground.loaded.plugin.section)
-    spec = msgspec.structs.replace(spec, sections=(*spec.sections, (ground.loaded.name, typed)))
-    wanted = wanted_rules(spec, [HostWish(host=host) for host in (ALLOWED, *more)])
-    parts = [(it.name, resolve(it, spec, Draft(wanted=wanted))) for it in (ground.loaded, loaded)]
-    rules = parts[-1][1].rules
-    assert rules is not None, "resolve_plan of a proxy answers with rules"
-    return assemble_plan(spec, Draft(parts=tuple(parts)), rules, EnvNames((), ()))
-
-
-def _listen(proxy: Proxy, events: list[Event]) -> None:
-    for event in proxy.events():
-        events.append(event)  # noqa: PERF402 - as they come
 
 
 def _soon(holds: Callable[[], bool]) -> bool:

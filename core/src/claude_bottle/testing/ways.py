@@ -1,0 +1,121 @@
+"""A proxy that serves a bottle, started as a launch starts it."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from claude_bottle.manifest.types import Egress
+from claude_bottle.plan.environment import EnvNames
+from claude_bottle.plan.hosts import wanted_rules
+from claude_bottle.plan.plan import Plan, assemble_plan
+from claude_bottle.plan.spec import BottleSpec, Choice, Draft
+from claude_bottle.plugins.load import Loaded
+from claude_bottle.seam.bottle import Bottle
+from claude_bottle.seam.event import Event
+from claude_bottle.seam.levels import HostWish
+from claude_bottle.seam.owner import Launch, Owner
+from claude_bottle.seam.proxy import Proxy
+from claude_bottle.seam.secrets import Secrets
+from claude_bottle.seam.tree import FileEntry
+from claude_bottle.testing.contract import make_spec, resolve
+from claude_bottle.testing.ground import Ground, say
+from claude_bottle.testing.upstream import ALLOWED, WARN, Upstream
+
+__all__ = ["Way", "make_plan", "served"]
+
+READY = 60.0
+"""Seconds that a proxy may take until it serves."""
+
+
+class Way(NamedTuple):
+    """A proxy that serves a bottle, and what it has told so far."""
+
+    proxy: Proxy
+    bottle: Bottle
+    plan: Plan
+    upstream: Upstream
+    events: list[Event]
+    ca: bytes | None
+
+    def curl(self, *words: str) -> tuple[str, str]:
+        """Send a request from inside; return the answer's status and its body. What curl says is in the body."""
+        words = (*words, "--max-time", "20", "-sS", "-w", "\n%{http_code}")
+        if self.ca is not None:
+            words = ("--cacert", self.ca_file, *words)
+        done = self.bottle.exec("", argv=["curl", *words], timeout=40)
+        body, _, status = done.stdout.decode("utf-8", "replace").rpartition("\n")
+        return status, body + done.stderr.decode("utf-8", "replace")
+
+    @property
+    def ca_file(self) -> str:
+        """Where the authority lies inside."""
+        return self.bottle.exec('printf %s "$HOME/kit-authority.pem"').stdout.decode()
+
+    def told(self, holds: Callable[[Event], bool]) -> list[Event]:
+        """Return the events for which something holds, once there are some; none after ten seconds."""
+        end = time.monotonic() + 10
+        while not (found := [it for it in self.events if holds(it)]) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
+
+@contextmanager
+def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Generator[Way]:
+    """Start a proxy and a bottle as a launch does, and take both down."""
+    site = ground.hooks.open_site(plan=plan, launch=Launch(label=token_hex(4), owner=Owner.current()), say=say)
+    assert site is not None
+    proxy = None
+    try:
+        proxy = loaded.hooks.start_proxy(plan=plan, site=site, secrets=Secrets({}), warm=None)
+        assert proxy is not None, "start_proxy returns nothing"
+        site.settle()
+        bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets({}))
+        assert bottle is not None
+        way = Way(proxy, bottle, plan, upstream, [], proxy.ready(READY))
+        if bottle.exec("command -v curl").returncode:
+            pytest.skip("needs curl in the bottle")
+        if way.ca is not None:
+            bottle.put([FileEntry("kit-authority.pem", way.ca)], way.ca_file.rpartition("/")[0])
+        listener = threading.Thread(target=_listen, args=(proxy, way.events), daemon=True)
+        listener.start()
+        yield way
+        proxy.stop()
+        listener.join(10)
+        assert not listener.is_alive(), "events() goes on after stop()"
+    finally:
+        if proxy is not None:
+            proxy.stop()
+        site.close()
+
+
+def make_plan(loaded: Loaded, ground: Ground, section: Mapping[str, Any], upstream: Upstream, *more: str) -> Plan:
+    """Return the plan of a shell behind a proxy, as core makes it of the parts of both plugins."""
+    spec: BottleSpec = msgspec.structs.replace(
+        make_spec(loaded, section, f"proxy-{os.getpid()}"),
+        backend=Choice(ground.loaded.name, "flag"),
+        egress=Egress(
+            allowlist=(ALLOWED, WARN, *more),
+            inspect={WARN: "warn"},
+            private_addresses=(f"{upstream.address}/32",),
+        ),
+        upstream=upstream.behind,
+    )
+    typed = msgspec.convert(ground.section, ground.loaded.plugin.section)
+    spec = msgspec.structs.replace(spec, sections=(*spec.sections, (ground.loaded.name, typed)))
+    wanted = wanted_rules(spec, [HostWish(host=host) for host in (ALLOWED, *more)])
+    parts = [(it.name, resolve(it, spec, Draft(wanted=wanted))) for it in (ground.loaded, loaded)]
+    rules = parts[-1][1].rules
+    assert rules is not None, "resolve_plan of a proxy answers with rules"
+    return assemble_plan(spec, Draft(parts=tuple(parts)), rules, EnvNames((), ()))
+
+
+def _listen(proxy: Proxy, events: list[Event]) -> None:
+    for event in proxy.events():
+        events.append(event)  # noqa: PERF402 - as they come
