@@ -172,6 +172,15 @@ def test_the_preference_needs_a_look(user: User, install: Install, defaults: Pat
     assert "stage is not present" in absent["stage"]["why"]
 
 
+def test_a_preferred_one_that_crashes_is_not_passed_over(user: User, install: Install, defaults: Path) -> None:
+    """As at a launch: what is there but broken would be taken, and the row says what it did."""
+    install("import os\nos.abort()")
+    row = listing(user, "--load")["stranger"]
+    assert (row["status"], row["selected"], row["by"]) == ("failed", True, "preference")
+    assert row["reason"] == "it ends the interpreter with SIGABRT"
+    assert listing(user)["stage"]["status"] == "available"
+
+
 def test_a_check_of_all_fails_for_what_is_needed(user: User, install: Install, defaults: Path) -> None:
     """Needed: what may be loaded, the order of preference, and what the user selects; not what the user blocks."""
     missing = user.run("plugins", "check", "--all")
@@ -220,7 +229,8 @@ def test_a_check_says_what_it_checks(user: User, install: Install) -> None:
 
 def test_a_plugin_s_portrait(user: User, install: Install) -> None:
     """Options with types and defaults, hooks, traits, requirements, and who imports what."""
-    install(SECTION, modules=HELPER, requires=["claude-bottle-core>=0.1", "other>=2"])
+    wanted = ["claude-bottle-core>=0.1", "other>=2; python_version >= '3.11' and implementation_name == 'cpython'"]
+    install(SECTION, modules=HELPER, requires=wanted)
     done = user.run("plugins", "info", "stranger", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     info = json.loads(done.stdout)
@@ -236,8 +246,9 @@ def test_a_plugin_s_portrait(user: User, install: Install) -> None:
     }
     assert info["plugin"]["hooks"] == ["list_bottles", "probe"]
     assert info["traits"] == {"runs": "image", "listen": ["tcp"], "unix": True, "root": False}
-    assert info["requirements"] == ["claude-bottle-core>=0.1", "other>=2"]
+    assert info["requirements"] == wanted
     modules = {it["module"]: it for it in info["imports"]}
+    assert "claude_bottle.launch.prepare" not in modules
     first, helper = info["imports"][0], modules["stranger_helper"]
     assert (first["module"], first["depth"], helper["depth"]) == ("stranger_plugins_module", 0, 1)
     assert first["total"] > helper["own"] >= 50

@@ -15,7 +15,7 @@ def align(rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def fit(rows: Sequence[Sequence[str]], width: int = 80) -> list[list[str]]:
+def fit(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
     """Return rows whose columns are no wider than `width` together once they are aligned: the widest are cut off."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > width:

@@ -43,8 +43,11 @@ def load(record: Record) -> Loaded:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise refused(record, str(error).partition("\n")[0]) from error
-    except (AttributeError, TypeError, ValueError) as error:  # an object that does not let itself be looked at
-        raise refused(record, f"its hooks cannot be read: {error}".partition("\n")[0]) from error
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a stranger's object does when it is looked at
+        what = f"its hooks cannot be read: {type(error).__name__}: {error}"
+        raise refused(record, what.partition("\n")[0]) from error
     return Loaded(record, plugin, cast("Hooks", manager.hook))
 
 
