@@ -133,7 +133,11 @@ def test_what_cannot_be_selected_says_why() -> None:
     """A row keeps its own status, whoever names it and whatever it did the last time."""
     gone = INVENTORY.records[6]
     found = rows(Asked(Wishes(config="gone")), {gone: Outcome(error="broken")})
-    assert (found["gone"].status, found["gone"].selected, found["gone"].why) == ("blocked", False, "it is blocked")
+    assert (found["gone"].status, found["gone"].selected, found["gone"].why) == (
+        "blocked",
+        False,
+        "blocked: it is blocked",
+    )
     assert found["gone"].reason == "it is blocked"
 
 

@@ -14,6 +14,8 @@ CORE = "claude-bottle-core"
 RANGE = (f"{CORE}>=0.1,<0.2",)
 POINTS = {"claude_bottle.backend": {"stranger": "stranger_module:PLUGIN"}}
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "plugins" / "diagnostics.md"
+
 Install = Callable[..., Path]
 
 
@@ -183,11 +185,15 @@ def test_too_new_and_too_old_are_never_loaded(user: User, install: Install, requ
     """The range is read without import, and a check says it without import too."""
     install(f"open({str(user.home / 'imported')!r}, 'w')", requires=[requires])
     found = row(user, "--load")
-    assert (found["status"], found["selected"], found["why"]) == ("incompatible", False, "it is incompatible")
+    assert (found["status"], found["selected"], found["why"]) == (
+        "incompatible",
+        False,
+        f"incompatible: {found['reason']}",
+    )
     assert found["requires"] == requires.removeprefix(CORE)
     done = user.run("plugins", "check", "stranger")
     assert done.returncode == 1
-    assert f"it is incompatible, and was not loaded: needs {CORE} {found['requires']}, here is " in done.stdout
+    assert f"incompatible, not loaded: needs {CORE} {found['requires']}, here is " in done.stdout
     assert user.run("plugins", "info", "stranger").returncode == 0
     assert not (user.home / "imported").exists()
 
@@ -224,7 +230,10 @@ def test_a_distribution_that_cannot_be_read_is_told(
     assert unreadable["location"] == str(folder)
     assert unreadable["reason"].startswith(what)
     assert {it["name"] for it in whole["plugins"]} >= {"stage", "stageway", "stagehand", "stageprops"}
-    assert "  fix: pip install --force-reinstall it, or remove that folder\n" in user.run("plugins", "list").stdout
+    assert (
+        "  fix: pip install --force-reinstall stranger-plugins, or remove that folder\n"
+        in user.run("plugins", "list").stdout
+    )
 
 
 def test_a_broken_default_set_is_told(user: User, install: Install) -> None:
@@ -237,3 +246,9 @@ def test_a_broken_default_set_is_told(user: User, install: Install) -> None:
     [unreadable] = listing(user)["unreadable"]
     assert unreadable["reason"] == "the default set cannot be read: SystemExit: 0"
     assert user.run("start", "reviewer", "--dry-run").returncode == 0
+
+
+@pytest.mark.parametrize("case", sorted(set(BROKEN) - {"prints", "raises an empty line"}))
+def test_the_documentation_has_what_is_said(case: str) -> None:
+    """The table of what is wrong has the words that a check says."""
+    assert f" {BROKEN[case][1]}" in DOCUMENT.read_text()

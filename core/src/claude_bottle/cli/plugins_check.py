@@ -105,7 +105,7 @@ def _judge(row: Record, outcomes: Mapping[Record, Outcome], *, needed: bool) -> 
     who = f"{row.kind} {row.name} ({row.distribution} {row.version})"
     outcome = outcomes.get(row)
     if outcome is None:
-        return _Verdict(who, f"it is {row.status}, and was not loaded: {row.reason}", row.fix, needed=needed)
+        return _Verdict(who, f"{row.status}, not loaded: {row.reason}", row.fix, needed=needed)
     if outcome.error:
         return _Verdict(who, outcome.error, outcome.hint, needed=needed)
     seconds = outcome.seconds or 0

@@ -108,7 +108,7 @@ def _pick_proxy(inventory: Inventory, asked: Asked, backend: _Picked) -> _Picked
 
 def _tell(record: Record, inventory: Inventory, backend: _Picked, proxy: _Picked) -> Told:
     if record.status != "available":
-        return Told("", f"it is {record.status}")
+        return Told("", f"{record.status}: {record.reason}")
     match record.kind:
         case "agent":
             return Told("manifest", f"`agent: {record.name}` in a manifest")

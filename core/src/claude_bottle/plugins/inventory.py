@@ -130,8 +130,9 @@ def _unreadable(distribution: Distribution, reason: str) -> Iterator[Unreadable]
     except Exception:  # noqa: BLE001 - it has no more to say than that it is broken
         return
     if ours:
-        reason = reason.partition("\n")[0]
-        yield Unreadable(location=folder, reason=reason, fix="pip install --force-reinstall it, or remove that folder")
+        name = normalise(folder.rpartition("/")[2].partition("-")[0])
+        fix = f"pip install --force-reinstall {name}, or remove that folder"
+        yield Unreadable(location=folder, reason=reason.partition("\n")[0], fix=fix)
 
 
 def _folder(distribution: Distribution) -> str:
