@@ -78,6 +78,15 @@ def listing(user: User, *words: str, env: Mapping[str, str] | None = None) -> di
     return {row["name"]: row for row in whole["plugins"]}
 
 
+def test_each_command_has_help(user: User) -> None:
+    """`bottle plugins --help` has each command with a sentence, and each has help of its own."""
+    shown = user.run("plugins", "--help").stdout
+    for name in ("list", "check", "info", "trust"):
+        assert f"\n  {name} " in shown
+        assert user.run("plugins", name, "--help").stdout.startswith(f"Usage: bottle plugins {name} ")
+    assert "did you mean 'check'?" in user.run("plugins", "chek").stderr
+
+
 def test_a_table_fits_a_terminal(user: User, install: Install) -> None:
     """No line is wider than 80 columns, whatever names and reasons are, but the command that mends something."""
     name = "the-longest-name-that-anybody-has-ever-given-to-a-plugin"
@@ -169,7 +178,10 @@ def test_the_preference_needs_a_look(user: User, install: Install, defaults: Pat
     assert listing(user, "--load")["stage"]["status"] == "active"
     absent = listing(user, "--load", env={"STAGE_PROBE": "absent"})
     assert (absent["stage"]["status"], absent["stage"]["selected"]) == ("available", False)
-    assert "stage is not present" in absent["stage"]["why"]
+    assert absent["stage"]["why"].startswith("not present here")
+    shown = user.run("plugins", "list", "--load", env={"STAGE_PROBE": "absent"}).stdout
+    assert "\nbackend stage (stage-plugins): " in shown
+    assert "  fix: bottle doctor says what is missing here\n" in shown
 
 
 def test_a_preferred_one_that_crashes_is_not_passed_over(user: User, install: Install, defaults: Path) -> None:

@@ -11,7 +11,7 @@ from claude_bottle.plugins.inventory import Inventory
 from claude_bottle.plugins.record import Outcome, Record, Status, failure
 from claude_bottle.plugins.select import Wishes
 from claude_bottle.seam.kinds import Kind
-from claude_bottle.seam.probe import ProbeResult
+from claude_bottle.seam.probe import Finding, ProbeResult
 
 
 def record(name: str, kind: Kind = "backend", status: Status = "available") -> Record:
@@ -54,7 +54,11 @@ def rows(asked: Asked = Asked(), outcomes: Mapping[Record, Outcome] | None = Non
 
 def finds(**states: str) -> Callable[[Record], ProbeResult]:
     """Return a probe that finds these."""
-    return lambda it: ProbeResult(state=states[it.name])  # pyright: ignore[reportArgumentType] - a literal
+    missing = Finding(what="its engine", ok=False, detail="none")
+    return lambda it: ProbeResult(
+        state=states[it.name],  # pyright: ignore[reportArgumentType] - a literal
+        findings=() if states[it.name] == "ready" else (missing,),
+    )
 
 
 def active(found: Mapping[str, Row]) -> dict[str, str]:
@@ -83,7 +87,7 @@ def test_with_a_look_the_preference_is_a_fact() -> None:
     assert active(found) == {"plain": "preference", "plainway": "preference"}
     assert (found["engine"].by, found["engine"].why) == (
         "absent",
-        "engine is not present; by --backend or a manifest",
+        "not present here (its engine: none); by --backend or a manifest",
     )
     assert found["other"].why == "plain is taken: preference; by --backend or a manifest"
     assert found["plainway"].why == "goes with plain"
@@ -101,8 +105,9 @@ def test_nothing_present_is_told_to_all() -> None:
     """Where nothing can be picked, each row has the reason."""
     found = rows(Asked(probe=finds(engine="absent", plain="absent")))
     assert active(found) == {}
-    assert found["plain"].why.startswith("no backend was chosen, and none can be picked here")
-    assert found["plainway"].why == found["plain"].why
+    assert found["plain"].why == "not present here (its engine: none); by --backend or a manifest"
+    assert found["other"].why.startswith("no backend was chosen, and none can be picked here")
+    assert found["plainway"].why == found["other"].why
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ def _write(rows: Sequence[Row], unreadable: Iterable[Unreadable], *, load: bool)
         who = f"{row.kind} {row.name} ({row.distribution})"
         if row.reason:
             _trouble(who, row.reason, row.fix)
+        if row.by == "absent":
+            _trouble(who, row.why, "bottle doctor says what is missing here")
         if row.duplicates:
             fix = f"pip uninstall {row.distribution}, until nothing is left, and install it once"
             _trouble(who, f"also in {', '.join(row.duplicates)}, which is passed over", fix)

@@ -20,7 +20,7 @@ __all__ = ["LOAD_DEADLINE", "PROBE_DEADLINE", "examine", "present", "probe_each"
 LOAD_DEADLINE = 10.0
 """Seconds that a load may take."""
 
-PROBE_DEADLINE = 1.5
+PROBE_DEADLINE = 1.2
 """Seconds that a plugin may take to look at this machine, its import included."""
 
 WIDTH = min(os.cpu_count() or 1, 4)

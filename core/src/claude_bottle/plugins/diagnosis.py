@@ -65,7 +65,7 @@ def diagnose(inventory: Inventory, asked: Asked, outcomes: Mapping[Record, Outco
     proxy = _pick_proxy(inventory, asked, backend)
     rows: list[Row] = []
     for record in inventory.records:
-        told = _tell(record, inventory, backend, proxy)
+        told = _tell(record, inventory, backend, proxy, asked.probe)
         rows.append(_row(record, told, outcomes.get(record)))
     return tuple(rows)
 
@@ -106,7 +106,7 @@ def _pick_proxy(inventory: Inventory, asked: Asked, backend: _Picked) -> _Picked
         return _Picked(None, error.message)
 
 
-def _tell(record: Record, inventory: Inventory, backend: _Picked, proxy: _Picked) -> Told:
+def _tell(record: Record, inventory: Inventory, backend: _Picked, proxy: _Picked, probe: Probe | None) -> Told:
     if record.status != "available":
         return Told("", f"{record.status}: {record.reason}")
     match record.kind:
@@ -115,23 +115,38 @@ def _tell(record: Record, inventory: Inventory, backend: _Picked, proxy: _Picked
         case "provisioner":
             return Told("manifest", f"the key `{record.name}` in a manifest")
         case "backend":
-            return _tell_choice(record, backend) or _tell_backend(record, inventory)
+            known = _chosen(record, backend) or _absent(record, inventory, probe) or _passed_over(record, backend)
+            return known or _tell_backend(record, inventory)
         case "proxy":
-            return _tell_choice(record, proxy) or _tell_proxy(record, inventory)
+            return _chosen(record, proxy) or _passed_over(record, proxy) or _tell_proxy(record, inventory)
 
 
-def _tell_choice(record: Record, picked: _Picked) -> Told | None:
-    """Return what a choice means for a plugin; None if there is no choice yet."""
-    choice, named = picked.choice, f"by --{record.kind} or a manifest"
-    if choice is None:
+def _chosen(record: Record, picked: _Picked) -> Told | None:
+    """Return who chose a plugin; None if it is not chosen."""
+    if picked.choice is None or picked.choice.name != record.name:
+        return None
+    reason = picked.choice.why.partition("; ")[0]
+    return Told(LABELS.get(reason, "preference"), picked.choice.why, selected=True)
+
+
+def _absent(record: Record, inventory: Inventory, probe: Probe | None) -> Told | None:
+    """Return why a backend of the preference is not present; None if it is, or nobody has looked."""
+    if probe is None or record.name not in {pair.backend for pair in inventory.defaults.preference}:
+        return None
+    result = probe(record)
+    if result.state != "absent":
+        return None
+    reasons = [f"{it.what}: {it.detail}" if it.detail else it.what for it in result.findings if not it.ok]
+    found = f" ({'; '.join(reasons)})" if reasons else ""
+    return Told("absent", f"not present here{found}; by --backend or a manifest")
+
+
+def _passed_over(record: Record, picked: _Picked) -> Told | None:
+    """Return who is taken instead, or why nobody is; None if that is not known."""
+    if picked.choice is None:
         return Told("name", picked.why) if picked.why else None
-    reason, _, passed = choice.why.partition("; ")
-    label = LABELS.get(reason, "preference")
-    if choice.name == record.name:
-        return Told(label, choice.why, selected=True)
-    if absent := next((it for it in passed.split("; ") if it.startswith(f"{record.name} is ")), ""):
-        return Told("absent", f"{absent}; {named}")
-    return Told("name", f"{choice.name} is taken: {reason}; {named}")
+    reason = picked.choice.why.partition("; ")[0]
+    return Told("name", f"{picked.choice.name} is taken: {reason}; by --{record.kind} or a manifest")
 
 
 def _tell_backend(record: Record, inventory: Inventory) -> Told:
