@@ -95,10 +95,12 @@ def test_with_a_look_the_preference_is_a_fact() -> None:
 
 def test_a_broken_one_is_never_passed_over() -> None:
     """As at a launch: what is there but broken is what would be taken, and would fail."""
-    assert active(rows(Asked(probe=finds(engine="broken", plain="ready")))) == {
-        "engine": "preference",
-        "engineway": "preference",
-    }
+    found = rows(Asked(probe=finds(engine="broken", plain="ready")))
+    assert active(found) == {"engine": "preference", "engineway": "preference"}
+    assert (found["plain"].by, found["plain"].why) == (
+        "name",
+        "engine is taken: preference; by --backend or a manifest",
+    )
 
 
 def test_nothing_present_is_told_to_all() -> None:
