@@ -267,7 +267,8 @@ def test_a_plugin_s_portrait(user: User, install: Install) -> None:
     text = user.run("plugins", "info", "stranger").stdout
     for line in ("  image        string              required\n", "  runs          image\n", "    stranger_helper\n"):
         assert line in text
-    assert [line for line in text.splitlines() if len(line) > 80] == []
+    # A path is one word, however long: it is there to be copied.
+    assert [line for line in text.splitlines() if len(line) > 80 and " " in line[16:]] == []
 
 
 @pytest.mark.parametrize("source", ["import os; os.abort()", "raise SystemExit(0)"])
