@@ -268,13 +268,6 @@ def test_cleanup_lists_without_removing(user: User) -> None:
     assert user.left() == []
 
 
-def test_doctor_says_what_each_plugin_finds(user: User) -> None:
-    """`bottle doctor`: each backend and proxy with what it found, and the cure of what is wrong."""
-    shown = user.run("doctor", env={"STAGE_PROBE": "broken"}).stdout
-    assert "backend stage: broken\n  no  stage floor: has a hole\n      mend it\n" in shown
-    assert "proxy stageway: ready\n" in shown
-
-
 def test_a_bad_configuration_is_a_sentence_with_its_line(user: User) -> None:
     """`config.yaml` is read with the care of a manifest."""
     (user.config / "config.yaml").write_text("blocked: [x]\n")

@@ -118,6 +118,14 @@ def test_a_hook_that_core_would_never_call_is_refused(attempt: Try, method: str,
     assert "\n" not in refusal.value.message
 
 
+@pytest.mark.parametrize("error", ["SystemExit(0)", "RuntimeError('not here\\nnor there')"])
+def test_an_object_that_cannot_be_looked_at_is_refused(attempt: Try, error: str) -> None:
+    """What a stranger's object does when its hooks are looked for is a named problem, as at its import."""
+    with pytest.raises(PluginError, match=r"backend box \(some-box 1.0\): its hooks cannot be read: ") as refusal:
+        attempt(f"class Box:\n    def __dir__(self): raise {error}\nPLUGIN = declare(Box())")
+    assert "\n" not in refusal.value.message
+
+
 def test_a_class_in_the_place_of_its_instance_is_refused(attempt: Try) -> None:
     """A class that nobody made an instance of would be called without itself."""
     with pytest.raises(PluginError, match="validate has no parameter self"):

@@ -4,15 +4,14 @@ import click
 
 from claude_bottle.cli.errors import FAILED, reported
 from claude_bottle.cli.installed import installed
-from claude_bottle.launch.bottles import Answer, ask_each
-from claude_bottle.launch.team import ask
+from claude_bottle.launch.bottles import Answer
+from claude_bottle.launch.examine import probe_each
+from claude_bottle.launch.machine import look_at_machine, this_machine
 from claude_bottle.plugins.inventory import Inventory
-from claude_bottle.seam.probe import ProbeResult
+from claude_bottle.seam.printable import printable
+from claude_bottle.seam.probe import Finding, ProbeResult
 
 __all__ = ["command"]
-
-DEADLINE = 10.0
-"""Seconds that a probe may take."""
 
 MARKS = {True: ("ok", "green"), False: ("no", "red")}
 
@@ -21,11 +20,17 @@ MARKS = {True: ("ok", "green"), False: ("no", "red")}
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @reported()
 def command(*, debug: bool) -> int:
-    """Check this machine for every installed backend and proxy. Exit 0 if the default set can work here."""
+    """Check this machine for every installed backend and proxy. Exit 0 if the default set can work here.
+
+    Each is asked in a process of its own, all at the same time; one that has no answer soon is a line that says so.
+    """
     del debug
     inventory = installed()
     rows = [*inventory.usable("backend"), *inventory.usable("proxy")]
-    answers = ask_each(rows, lambda loaded: ask(loaded, loaded.hooks.probe), DEADLINE)
+    answers = probe_each(rows)
+    click.echo(click.style("machine", bold=True))
+    for finding in look_at_machine(this_machine()):
+        _show_finding(finding)
     for answer in answers:
         _show(answer)
     states = {(it.record.kind, it.record.name): it.value.state if it.value else "broken" for it in answers}
@@ -38,14 +43,20 @@ def _show(answer: Answer[ProbeResult]) -> None:
     colour = {"ready": "green", "absent": "yellow"}.get(state, "red")
     click.echo(f"{record.kind} {click.style(record.name, bold=True)}: {click.style(state, fg=colour)}")
     if result is None:
-        click.echo(f"  {click.style('no', fg='red')}  {answer.error}")
+        fix = f"pip install --upgrade {record.distribution}, or leave it out: `block: [{record.name}]` in config.yaml"
+        cure = answer.error.hint if answer.error else None
+        _show_finding(Finding(what=printable(str(answer.error)), ok=False, cure=cure or fix))
         return
     for finding in result.findings:
-        mark, tint = MARKS[finding.ok]
-        detail = f": {finding.detail}" if finding.detail else ""
-        click.echo(f"  {click.style(mark, fg=tint)}  {finding.what}{detail}")
-        if not finding.ok and finding.cure:
-            click.echo(f"      {finding.cure}")
+        _show_finding(finding)
+
+
+def _show_finding(finding: Finding) -> None:
+    mark, tint = MARKS[finding.ok]
+    detail = f": {finding.detail}" if finding.detail else ""
+    click.echo(f"  {click.style(mark, fg=tint)}  {finding.what}{detail}")
+    if not finding.ok and finding.cure:
+        click.echo(f"      {finding.cure}")
 
 
 def _verdict(inventory: Inventory, ready: set[tuple[str, str]]) -> int:

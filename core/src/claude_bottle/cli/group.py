@@ -1,52 +1,41 @@
 """The group of all commands: each is a module that is imported when its command is called."""
 
+from collections.abc import Mapping
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
 from claude_bottle import __version__
 
-__all__ = ["cli", "run"]
+__all__ = ["Lazy", "LazyGroup", "cli", "run"]
 
 
-class _Lazy(NamedTuple):
+class Lazy(NamedTuple):
+    """A command that has not been imported: the module of this package that has it, and its summary."""
+
     module: str
     summary: str
 
 
-COMMANDS = {
-    "start": _Lazy("start", "Show the plan, ask, and run an agent in a bottle."),
-    "exec": _Lazy("exec", "Run a command, or the script on stdin, in a running bottle."),
-    "attach": _Lazy("attach", "Run the agent of a running bottle in this terminal."),
-    "list": _Lazy("list", "Show the bottles that run."),
-    "logs": _Lazy("logs", "Show what a bottle's proxy allowed and refused."),
-    "allow": _Lazy("allow", "Open a host for a running bottle."),
-    "stop": _Lazy("stop", "End a bottle and remove it."),
-    "cleanup": _Lazy("cleanup", "Remove what crashed launches left."),
-    "doctor": _Lazy("doctor", "Check this machine, and say what to do."),
-    "plugins": _Lazy("plugins", "Show the plugins that are installed."),
-    "init": _Lazy("init", "Write a bottle.yaml to begin with."),
-    "schema": _Lazy("schema", "Print the JSON Schema of bottle.yaml."),
-    "trust": _Lazy("trust", "Approve a manifest, so that --yes accepts it."),
-    "completions": _Lazy("completions", "Print the completions for a shell."),
-}
-
-
-class _LazyGroup(click.Group):
+class LazyGroup(click.Group):
     """A group that knows its commands' summaries without importing them."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order in which a user meets them."""
         del ctx
-        return list(COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         del ctx
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.lazy:
             return None
-        module = import_module(f"claude_bottle.cli.{COMMANDS[cmd_name].module}_command")
+        module = import_module(f"claude_bottle.cli.{self.lazy[cmd_name].module}")
         command: click.Command = module.command
         return command
 
@@ -54,10 +43,10 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, and suggest the nearest one for a word that is none."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in self.lazy and not args[0].startswith("-"):
             from difflib import get_close_matches  # noqa: PLC0415 - needed for a mistake alone
 
-            close = get_close_matches(args[0], COMMANDS, n=1)
+            close = get_close_matches(args[0], self.lazy, n=1)
             ctx.fail(f"there is no command {args[0]!r}" + (f", did you mean {close[0]!r}?" if close else ""))
         return super().resolve_command(ctx, args)
 
@@ -65,11 +54,30 @@ class _LazyGroup(click.Group):
         """Write the list of commands."""
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl([(name, lazy.summary) for name, lazy in COMMANDS.items()])
+            formatter.write_dl([(name, lazy.summary) for name, lazy in self.lazy.items()])
+
+
+COMMANDS = {
+    "start": Lazy("start_command", "Show the plan, ask, and run an agent in a bottle."),
+    "exec": Lazy("exec_command", "Run a command, or the script on stdin, in a running bottle."),
+    "attach": Lazy("attach_command", "Run the agent of a running bottle in this terminal."),
+    "list": Lazy("list_command", "Show the bottles that run."),
+    "logs": Lazy("logs_command", "Show what a bottle's proxy allowed and refused."),
+    "allow": Lazy("allow_command", "Open a host for a running bottle."),
+    "stop": Lazy("stop_command", "End a bottle and remove it."),
+    "cleanup": Lazy("cleanup_command", "Remove what crashed launches left."),
+    "doctor": Lazy("doctor_command", "Check this machine, and say what to do."),
+    "plugins": Lazy("plugins_command", "Show the plugins that are installed, and what is wrong with them."),
+    "init": Lazy("init_command", "Write a bottle.yaml to begin with."),
+    "schema": Lazy("schema_command", "Print the JSON Schema of bottle.yaml."),
+    "trust": Lazy("trust_command", "Approve a manifest, so that --yes accepts it."),
+    "completions": Lazy("completions_command", "Print the completions for a shell."),
+}
 
 
 @click.command(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with: bottle init, then bottle start shell. Every command has --help with examples.",
 )

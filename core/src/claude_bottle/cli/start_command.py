@@ -10,6 +10,7 @@ from claude_bottle.errors import BottleError, UsageError
 from claude_bottle.launch.prepare import Prepared, prepare
 from claude_bottle.launch.sources import Request, Surroundings
 from claude_bottle.plan.view import render_json, render_text, view_plan
+from claude_bottle.plugins.record import Outcome, Record
 
 __all__ = ["command"]
 
@@ -87,8 +88,19 @@ def command(  # noqa: PLR0913 - one parameter for each option
         from claude_bottle.cli.trusting import offer_trust  # noqa: PLC0415 - where nobody can be asked, nobody is
 
         offer_trust(request)
-    prepared = prepare(request, around, check_machine=True)
+    prepared = _prepare(request, around)
     return start(prepared, around, yes=yes, detach=detach, timings=timings)
+
+
+def _prepare(request: Request, around: Surroundings) -> Prepared:
+    """Make the plan of a launch, and keep what the plugins' loads found for `bottle plugins list`."""
+    from claude_bottle.plugins.memory import Memory  # noqa: PLC0415 - a dry run keeps nothing
+
+    found: dict[Record, Outcome] = {}
+    try:
+        return prepare(request, around._replace(note_load=found.__setitem__), check_machine=True)
+    finally:
+        Memory(around.state_dir).note(found)
 
 
 def _dry_run(request: Request, around: Surroundings, form: str) -> int:

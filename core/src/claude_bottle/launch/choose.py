@@ -12,8 +12,8 @@ from claude_bottle.manifest.decode import decode_section
 from claude_bottle.manifest.load import Claim
 from claude_bottle.manifest.types import AgentSection, BottleSection
 from claude_bottle.plan.spec import Choice
-from claude_bottle.plugins.load import Loaded, load
-from claude_bottle.plugins.record import Record
+from claude_bottle.plugins.load import Loaded, implemented, load
+from claude_bottle.plugins.record import Outcome, Record, failure
 from claude_bottle.plugins.select import (
     BACKEND_VARIABLE,
     PROXY_VARIABLE,
@@ -50,14 +50,21 @@ class Chosen(NamedTuple):
 class _Loader:
     """Imports each plugin once, and turns what fails into problems."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[Record, Outcome], None]) -> None:
+        self._note = note
         self._loaded: dict[Record, Loaded] = {}
         self.problems: list[Problem] = []
 
     def load(self, record: Record) -> Loaded:
         """Return a plugin, imported now or before."""
         if record not in self._loaded:
-            self._loaded[record] = load(record)
+            try:
+                loaded = load(record)
+            except PluginError as error:
+                self._note(record, failure(record, error))
+                raise
+            self._note(record, Outcome(hooks=implemented(loaded.plugin)))
+            self._loaded[record] = loaded
         return self._loaded[record]
 
     def find(self, kind: Kind, choice: Choice, sources: Sources, where: str = "") -> Loaded | None:
@@ -92,7 +99,7 @@ def choose_team(
     claimed: Sequence[Claim],
 ) -> Chosen:
     """Select one backend, one proxy, one agent and the provisioners that the manifest's keys name."""
-    loader, config, at = _Loader(), sources.config, sources.manifest.where
+    loader, config, at = _Loader(around.note_load), sources.config, sources.manifest.where
 
     def place(choice: Choice) -> str:
         kind = "backend" if choice.name == bottle.backend else "proxy"

@@ -8,6 +8,7 @@ from claude_bottle.manifest.config import UserConfig, load_config
 from claude_bottle.manifest.find import Found, find_manifest
 from claude_bottle.manifest.load import LoadedManifest, load_manifest
 from claude_bottle.plugins.inventory import Inventory, read_inventory
+from claude_bottle.plugins.record import Outcome, Record
 from claude_bottle.plugins.trust import read_rules
 
 __all__ = ["Request", "Sources", "Surroundings", "read_sources"]
@@ -25,10 +26,15 @@ class Request(NamedTuple):
     secret_files: tuple[tuple[str, Path], ...] = ()
 
 
+def forget(_record: Record, _outcome: Outcome) -> None:
+    """Keep nothing."""
+
+
 class Surroundings(NamedTuple):
     """Where the command runs: all that it reads of the outside, so that it can be given another one.
 
-    `ask` puts a question without echo, and is None where there is no terminal.
+    `ask` puts a question without echo, and is None where there is no terminal. `note_load` is told what the load of
+    each plugin found.
     """
 
     environ: Mapping[str, str]
@@ -37,6 +43,7 @@ class Surroundings(NamedTuple):
     config_dir: Path
     state_dir: Path
     ask: Callable[[str], str] | None = None
+    note_load: Callable[[Record, Outcome], None] = forget
 
     def __repr__(self) -> str:
         return f"<Surroundings: {self.cwd}>"

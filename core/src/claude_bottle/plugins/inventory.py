@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from claude_bottle import __version__
 from claude_bottle.plugins.defaults import NO_DEFAULTS, Defaults
-from claude_bottle.plugins.record import Record
+from claude_bottle.plugins.record import Record, Unreadable
 from claude_bottle.plugins.trust import TRUST_VARIABLE, Locked, Rules, fingerprint, normalise
 from claude_bottle.plugins.versions import fits
 from claude_bottle.seam.kinds import Kind
@@ -37,6 +37,7 @@ class Inventory(NamedTuple):
 
     records: tuple[Record, ...]
     defaults: Defaults
+    unreadable: tuple[Unreadable, ...] = ()
 
     def named(self, kind: Kind, name: str) -> tuple[Record, ...]:
         """Return all rows of one kind and name; more than one is a conflict."""
@@ -56,7 +57,7 @@ class Inventory(NamedTuple):
         if not names:
             return self
         rows = (_blocked(row, who) if _is_named(row, names) else row for row in self.records)
-        return Inventory(tuple(rows), self.defaults)
+        return self._replace(records=tuple(rows))
 
     def section_names(self) -> frozenset[str]:
         """Return the names that may stand as sections of a bottle."""
@@ -69,6 +70,7 @@ class Installed(NamedTuple):
     name: str
     distribution: Distribution
     entries: tuple[EntryPoint, ...]
+    duplicates: tuple[str, ...]
 
 
 class _DirInfo(Struct, frozen=True):
@@ -78,34 +80,64 @@ class _DirInfo(Struct, frozen=True):
 class _DirectUrl(Struct, frozen=True):
     """Where a distribution came from (PEP 610), as far as it matters here."""
 
+    url: str = ""
     dir_info: _DirInfo = _DirInfo()
 
 
 def read_inventory(rules: Rules = NO_RULES) -> Inventory:
     """Read the metadata of everything on the path, and judge each plugin by the user's rules."""
-    found = tuple(_first_of_each(metadata.distributions()))
-    defaults = _read_defaults(found)
+    found, unreadable = _first_of_each(metadata.distributions())
+    defaults = _read_defaults(found, unreadable)
     pairs = [(one, _record(one, entry, defaults)) for one in found for entry in one.entries if entry.group in GROUPS]
     left = [row for _, row in pairs if not _is_named(row, rules.blocked)]
     judged = [
         _judge(row, left, defaults, rules, one.distribution) if row in left else _blocked(row, "config.yaml")
         for one, row in pairs
     ]
-    return Inventory(tuple(sorted(judged, key=lambda row: (row.kind, row.name, row.distribution))), defaults)
+    ordered = sorted(judged, key=lambda row: (row.kind, row.name, row.distribution))
+    return Inventory(tuple(ordered), defaults, tuple(unreadable))
 
 
-def _first_of_each(distributions: Iterable[Distribution]) -> Iterator[Installed]:
-    """Yield each distribution once: the first on the path is the one that Python would import."""
-    seen: set[str] = set()
+def _first_of_each(distributions: Iterable[Distribution]) -> tuple[list[Installed], list[Unreadable]]:
+    """Return each distribution once, the first on the path, which Python would import; and who cannot be read.
+
+    Whatever is wrong with a stranger's metadata hides nobody else.
+    """
+    found: dict[str, Installed] = {}
+    unreadable: list[Unreadable] = []
     for distribution in distributions:
         try:
             name = normalise(_header(distribution, "Name"))
             entries = tuple(distribution.entry_points)
-        except Exception:  # noqa: BLE001, S112 - whatever is wrong with a stranger's metadata must hide nobody else
+        except Exception as error:  # noqa: BLE001 - as above
+            unreadable += _unreadable(distribution, f"its metadata cannot be read: {type(error).__name__}: {error}")
             continue
-        if name and name not in seen:
-            seen.add(name)
-            yield Installed(name, distribution, entries)
+        if not name:
+            unreadable += _unreadable(distribution, "its metadata have no name")
+        elif name not in found:
+            found[name] = Installed(name, distribution, entries, ())
+        else:
+            others = (*found[name].duplicates, _folder(distribution))
+            found[name] = found[name]._replace(duplicates=others)
+    return list(found.values()), unreadable
+
+
+def _unreadable(distribution: Distribution, reason: str) -> Iterator[Unreadable]:
+    """Yield what is wrong with a distribution that has plugins of ours; others are none of our business."""
+    try:
+        ours = any(group in (distribution.read_text("entry_points.txt") or "") for group in GROUPS)
+        folder = _folder(distribution)
+    except Exception:  # noqa: BLE001 - it has no more to say than that it is broken
+        return
+    if ours:
+        name = normalise(folder.rpartition("/")[2].partition("-")[0])
+        fix = f"pip install --force-reinstall {name}, or remove that folder"
+        yield Unreadable(location=folder, reason=reason.partition("\n")[0], fix=fix)
+
+
+def _folder(distribution: Distribution) -> str:
+    """Return the folder of the metadata, else the one on the path that it lies in."""
+    return str(getattr(distribution, "_path", None) or distribution.locate_file(""))
 
 
 def _header(distribution: Distribution, name: str) -> str:
@@ -113,13 +145,19 @@ def _header(distribution: Distribution, name: str) -> str:
     return (distribution.metadata.get_all(name) or [""])[0]
 
 
-def _read_defaults(installed: Iterable[Installed]) -> Defaults:
-    for one in installed:
-        if one.name == DEFAULTS_OWNER:
-            for entry in one.entries:
-                if entry.group == DEFAULTS_GROUP:
-                    return msgspec.convert(entry.load(), Defaults)
-    return NO_DEFAULTS
+def _read_defaults(installed: Iterable[Installed], unreadable: list[Unreadable]) -> Defaults:
+    """Return the data of the default set; where they are broken there are none, and nothing is picked or trusted."""
+    entries = (it for one in installed if one.name == DEFAULTS_OWNER for it in one.entries)
+    entry = next((it for it in entries if it.group == DEFAULTS_GROUP), None)
+    if entry is None:
+        return NO_DEFAULTS
+    try:
+        return msgspec.convert(entry.load(), Defaults)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever its import does
+        what = f"the default set cannot be read: {type(error).__name__}: {error}".partition("\n")[0]
+        fix = f"pip install --force-reinstall {DEFAULTS_OWNER}"
+        unreadable.append(Unreadable(location=entry.value, reason=what, fix=fix))
+        return NO_DEFAULTS
 
 
 def _record(one: Installed, entry: EntryPoint, defaults: Defaults) -> Record:
@@ -133,6 +171,7 @@ def _record(one: Installed, entry: EntryPoint, defaults: Defaults) -> Record:
         origin=_origin(one.distribution),
         location=str(one.distribution.locate_file("")),
         requires=_core_range(one.distribution),
+        duplicates=one.duplicates,
         first_party=defaults.owner(kind, entry.name) == one.name,
     )
 
@@ -142,7 +181,9 @@ def _origin(distribution: Distribution) -> str:
         direct = msgspec.json.decode(distribution.read_text("direct_url.json") or "{}", type=_DirectUrl)
     except msgspec.DecodeError:
         return "unknown"
-    return "editable" if direct.dir_info.editable else "wheel"
+    if direct.dir_info.editable:
+        return "editable"
+    return "url" if direct.url else "wheel"
 
 
 def _core_range(distribution: Distribution) -> str:

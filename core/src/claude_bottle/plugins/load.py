@@ -13,7 +13,7 @@ from claude_bottle.hookspecs import PROJECT, Hooks, Specs
 from claude_bottle.plugins.inventory import GROUPS
 from claude_bottle.plugins.record import Record
 
-__all__ = ["Loaded", "load"]
+__all__ = ["Loaded", "implemented", "load", "refused"]
 
 
 class Loaded(NamedTuple):
@@ -35,26 +35,24 @@ def load(record: Record) -> Loaded:
     PluginError names distribution, version and cure, whatever the import does short of ending the process.
     """
     plugin = _declared(record, _import(record))
-    _check_hooks(record, plugin)
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Specs)
     try:
+        _check_hooks(record, plugin)
         manager.register(plugin.impl, name=record.name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise _refused(record, str(error).partition("\n")[0]) from error
+        raise refused(record, str(error).partition("\n")[0]) from error
+    except PluginError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a stranger's object does when it is looked at
+        what = f"its hooks cannot be read: {type(error).__name__}: {error}"
+        raise refused(record, what.partition("\n")[0]) from error
     return Loaded(record, plugin, cast("Hooks", manager.hook))
 
 
-def _import(record: Record) -> object:
-    group = next(group for group, kind in GROUPS.items() if kind == record.kind)
-    try:
-        return cast("object", EntryPoint(record.name, record.target, group).load())
-    except (Exception, SystemExit) as error:  # whatever a stranger's module does at import
-        raise _refused(record, f"its import failed with {type(error).__name__}: {error}") from error
-
-
-def _refused(record: Record, what: str) -> PluginError:
+def refused(record: Record, what: str) -> PluginError:
+    """Return what to raise of a plugin that cannot be loaded: its distribution, version and cure."""
     return PluginError(
         record.name,
         f"{record.kind} {record.name} ({record.distribution} {record.version}): {what}",
@@ -62,13 +60,31 @@ def _refused(record: Record, what: str) -> PluginError:
     )
 
 
+def implemented(plugin: Plugin) -> tuple[str, ...]:
+    """Return the names of the hooks that a plugin implements, in alphabetical order."""
+    return tuple(name for name in sorted(KIND_HOOKS[plugin.kind]) if _is_marked(plugin.impl, name))
+
+
+def _is_marked(impl: object, name: str) -> bool:
+    return getattr(inspect.getattr_static(impl, name, None), f"{PROJECT}_impl", None) is not None
+
+
+def _import(record: Record) -> object:
+    group = next(group for group, kind in GROUPS.items() if kind == record.kind)
+    try:
+        return cast("object", EntryPoint(record.name, record.target, group).load())
+    except (Exception, SystemExit) as error:  # whatever a stranger's module does at import
+        what = f"its import failed with {type(error).__name__}: {error}"
+        raise refused(record, what.partition("\n")[0]) from error
+
+
 def _declared(record: Record, plugin: object) -> Plugin:
     if not isinstance(plugin, Plugin):
-        raise _refused(record, f"{record.target} is a {type(plugin).__name__}, not a declared plugin")
+        raise refused(record, f"{record.target} is a {type(plugin).__name__}, not a declared plugin")
     if plugin.kind != record.kind:
-        raise _refused(record, f"declared as {plugin.kind}, installed as {record.kind}")
+        raise refused(record, f"declared as {plugin.kind}, installed as {record.kind}")
     if plugin.api != API:
-        raise _refused(record, f"written for hooks of generation {plugin.api}, here is {API}")
+        raise refused(record, f"written for hooks of generation {plugin.api}, here is {API}")
     return plugin
 
 
@@ -77,26 +93,24 @@ def _check_hooks(record: Record, plugin: Plugin) -> None:
     for name in dir(impl):
         if name.startswith("_"):
             continue
-        function = inspect.getattr_static(impl, name)
-        marked = getattr(function, f"{PROJECT}_impl", None) is not None
-        if not marked:
-            if hasattr(Specs, name) and callable(function):
-                raise _refused(record, f"{name} is not marked with @hookimpl")
+        if not _is_marked(impl, name):
+            if hasattr(Specs, name) and callable(inspect.getattr_static(impl, name)):
+                raise refused(record, f"{name} is not marked with @hookimpl")
             continue
         if not hasattr(Specs, name):
-            raise _refused(record, f"there is no hook {name}")
+            raise refused(record, f"there is no hook {name}")
         if name not in KIND_HOOKS[record.kind]:
-            raise _refused(record, f"a {record.kind} does not have the hook {name}")
+            raise refused(record, f"a {record.kind} does not have the hook {name}")
         _check_function(record, name, getattr(impl, name))
 
 
 def _check_function(record: Record, name: str, function: Callable[..., object]) -> None:
     """Refuse what pluggy would call in vain: a generator's body never runs, a keyword-only parameter gets nothing."""
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
-        raise _refused(record, f"{name} must be a plain function, without yield or async")
+        raise refused(record, f"{name} must be a plain function, without yield or async")
     known = inspect.signature(getattr(Specs, name)).parameters
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
-            raise _refused(record, f"the parameter {parameter.name} of {name} must be a plain one")
+            raise refused(record, f"the parameter {parameter.name} of {name} must be a plain one")
         if parameter.name not in known or parameter.name == "self":
-            raise _refused(record, f"{name} has no parameter {parameter.name}")
+            raise refused(record, f"{name} has no parameter {parameter.name}")

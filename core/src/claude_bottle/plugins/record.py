@@ -1,23 +1,29 @@
-"""One installed plugin as its metadata describe it: the row that feeds table and JSON alike."""
+"""One installed plugin as its metadata describe it, the row that feeds table and JSON alike, and what a load found."""
 
 from typing import Literal
 
 from msgspec import Struct
 
+from claude_bottle.errors import BottleError
 from claude_bottle.seam.kinds import Kind
 
-__all__ = ["Record", "Status"]
+__all__ = ["Outcome", "Record", "Status", "Unreadable", "failure"]
 
-Status = Literal["available", "blocked", "conflict", "incompatible", "untrusted"]
-"""`available` can be selected; each of the others says in `reason` why not, and in `fix` what to do."""
+Status = Literal["available", "active", "blocked", "conflict", "incompatible", "failed", "untrusted"]
+"""`available` can be selected; each of the others says in `reason` why not, and in `fix` what to do.
+
+An inventory has no others than these; a diagnosis adds `active`, what `bottle start` takes here unless a flag or
+a manifest says otherwise, and `failed`, what could not be loaded the last time.
+"""
 
 
 class Record(Struct, frozen=True, kw_only=True):
     """A plugin of which nothing has been imported.
 
-    `target` is `module:attribute`; `origin` is `wheel`, `editable` or `unknown`; `requires` is the range of
-    core's version that the distribution asks for, empty where it asks for none; `trusted_by` is empty where
-    nobody vouches for it.
+    `target` is `module:attribute`; `origin` is `wheel`, `editable`, `url` (named to the installer by its
+    address or path) or `unknown`; `requires` is the range of core's version that the distribution asks for, empty
+    where it asks for none; `duplicates` are other places that have the same distribution, and are passed over;
+    `trusted_by` is empty where nobody vouches for it.
     """
 
     name: str
@@ -28,8 +34,38 @@ class Record(Struct, frozen=True, kw_only=True):
     origin: str
     location: str
     requires: str = ""
+    duplicates: tuple[str, ...] = ()
     first_party: bool = False
     trusted_by: str = ""
     status: Status = "available"
     reason: str = ""
     fix: str = ""
+
+
+class Unreadable(Struct, frozen=True, kw_only=True):
+    """A distribution that says it has plugins, and whose metadata cannot be understood; `location` is their folder."""
+
+    location: str
+    reason: str
+    fix: str
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What a load found: the hooks, or the error and what to do about it.
+
+    `seconds` its import took, and `modules` it added to those that core has; None where nobody measured.
+    `time` is in seconds since the epoch.
+    """
+
+    hooks: tuple[str, ...] = ()
+    error: str = ""
+    hint: str = ""
+    seconds: float | None = None
+    modules: int | None = None
+    time: float = 0.0
+
+
+def failure(record: Record, error: BottleError) -> Outcome:
+    """Return the outcome of a load that failed."""
+    who = f"{record.kind} {record.name} ({record.distribution} {record.version}): "
+    return Outcome(error=error.message.removeprefix(who), hint=error.hint or "")
