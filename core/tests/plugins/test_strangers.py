@@ -210,6 +210,10 @@ def test_a_preferred_pair_is_picked_and_explained(user: User, install: Install) 
     broken = user.run("start", "reviewer", "--yes", "--file", "bottle.yaml", env={"STAGE_PROBE": "broken"})
     assert broken.returncode == 125
     assert "error: backend stage: stage floor: has a hole\n" in broken.stderr
+    told = user.run("doctor", env={"STAGE_PROBE": "broken"})
+    assert told.returncode == 1
+    assert "\nbottle start would take stage and stageway, but stage is not ready here\n" in told.stdout
+    assert "\nbottle start uses stage and stageway here, unless told otherwise\n" in user.run("doctor").stdout
 
 
 def test_the_user_s_configuration_chooses_before_the_preference(user: User) -> None:

@@ -1,5 +1,7 @@
 """`bottle doctor`: what each backend and proxy finds on this machine, and the cure for what is wrong."""
 
+from collections.abc import Mapping
+
 import click
 
 from claude_bottle.cli.errors import FAILED, reported
@@ -8,6 +10,7 @@ from claude_bottle.launch.bottles import Answer
 from claude_bottle.launch.examine import probe_each
 from claude_bottle.launch.machine import look_at_machine, this_machine
 from claude_bottle.plugins.inventory import Inventory
+from claude_bottle.seam.kinds import Kind
 from claude_bottle.seam.printable import printable
 from claude_bottle.seam.probe import Finding, ProbeResult
 
@@ -33,8 +36,9 @@ def command(*, debug: bool) -> int:
         _show_finding(finding)
     for answer in answers:
         _show(answer)
-    states = {(it.record.kind, it.record.name): it.value.state if it.value else "broken" for it in answers}
-    return _verdict(inventory, {key for key, state in states.items() if state == "ready"})
+    return _verdict(
+        inventory, {(it.record.kind, it.record.name): it.value.state if it.value else "broken" for it in answers}
+    )
 
 
 def _show(answer: Answer[ProbeResult]) -> None:
@@ -59,10 +63,19 @@ def _show_finding(finding: Finding) -> None:
         click.echo(f"      {finding.cure}")
 
 
-def _verdict(inventory: Inventory, ready: set[tuple[str, str]]) -> int:
+def _verdict(inventory: Inventory, states: Mapping[tuple[Kind, str], str]) -> int:
+    """Say what a start would take, as it chooses: an absent backend is passed over, a broken one never is."""
     for pair in inventory.defaults.preference:
-        if ("backend", pair.backend) in ready and ("proxy", pair.proxy) in ready:
+        state = states.get(("backend", pair.backend), "absent")
+        if state == "absent":
+            continue
+        wanted: tuple[tuple[Kind, str], ...] = (("backend", pair.backend), ("proxy", pair.proxy))
+        broken = [name for kind, name in wanted if states.get((kind, name)) != "ready"]
+        if not broken:
             click.echo(f"\nbottle start uses {pair.backend} and {pair.proxy} here, unless told otherwise")
             return 0
+        click.echo(f"\nbottle start would take {pair.backend} and {pair.proxy}, but {broken[0]} is not ready here")
+        click.echo("mend it, or name others with --backend and --proxy or in config.yaml")
+        return FAILED
     click.echo("\nno default backend and proxy are ready here")
     return FAILED

@@ -10,6 +10,7 @@ COMMANDS = {
     "list": Lazy("plugins_list", "Show every installed plugin with its status."),
     "check": Lazy("plugins_check", "Load plugins, and say what is wrong with them."),
     "info": Lazy("plugins_info", "Show all that is known of one plugin."),
+    "conform": Lazy("plugins_conform", "Run the conformance kit against a plugin."),
     "trust": Lazy("plugins_trust", "Let a third party's plugins be loaded."),
 }
 

@@ -1,0 +1,91 @@
+"""`bottle plugins conform`: the kit against whatever is installed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from core_harness import User, trust, write_distribution
+
+from claude_bottle.testing.local import TARGET
+
+SOURCE = """
+from claude_bottle.declare import NoSection, agent
+from claude_bottle.hookspecs import hookimpl
+from claude_bottle.seam.part import Part
+from claude_bottle.seam.tree import FileEntry
+
+class Teller:
+    @hookimpl
+    def resolve_plan(self, spec, draft):
+        return Part(section=spec.section(NoSection), argv=({argv}))
+
+    @hookimpl
+    def provision_prompt(self, bottle, plan):
+        bottle.put([FileEntry("prompt", plan.prompt.encode())], "/home/agent")
+        return "/home/agent/prompt" if plan.prompt else None
+
+PLUGIN = agent(Teller(), section=NoSection)
+"""
+Install = Callable[[str], None]
+
+
+@pytest.fixture
+def install(user: User, tmp_path: Path) -> Install:
+    """Return what installs an agent, `teller`, whose program is this."""
+
+    def one(argv: str) -> None:
+        points = {"claude_bottle.agent": {"teller": "teller:PLUGIN"}}
+        folder = write_distribution(
+            tmp_path / "teller", "bottle-teller", points=points, modules={"teller.py": SOURCE.format(argv=argv)}
+        )
+        user.path.insert(0, folder)
+        trust(user.config, folder)
+
+    return one
+
+
+def test_one_that_conforms(user: User, install: Install) -> None:
+    """Exit 0, a line for each part, and the sum."""
+    install('"/bin/true",')
+    done = user.run("plugins", "conform", "teller")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "agent teller (bottle-teller 1.0)"
+    assert lines[-1] == "teller conforms: 12 passed, 0 failed, 0 skipped"
+    assert {line.split()[0] for line in lines[1:3]} == {"plugin", "agent"}
+
+
+def test_one_that_does_not(user: User, install: Install) -> None:
+    """Exit 1; what is broken stands there by name, with the sentence that it breaks and what was seen."""
+    install("")
+    done = user.run("plugins", "conform", "teller")
+    assert done.returncode == 1
+    assert "failed test_it_names_a_program\n  Without it there is nothing to run" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("teller breaks its contract: ")
+    shown = user.run("plugins", "conform", "agent/teller", "--format", "json", "--", "-k", "names_a_program")
+    report = json.loads(shown.stdout)
+    assert report["plugin"]["distribution"] == "bottle-teller"
+    assert [(it["name"], it["outcome"]) for it in report["tests"]] == [("test_it_names_a_program", "failed")]
+
+
+def test_what_cannot_be_tried_is_an_error(user: User, install: Install) -> None:
+    """An unknown name, a section that is none, a stage for a backend, no test at all."""
+    install('"/bin/true",')
+    unknown = user.run("plugins", "conform", "tellr")
+    assert (unknown.returncode, "tellr" in unknown.stderr) == (1, True)
+    assert user.run("plugins", "conform", "teller", "--section", "[]").returncode == 2
+    assert user.run("plugins", "conform", "backend/stage", "--stage", "stage").returncode == 2
+    none = user.run("plugins", "conform", "teller", "--", "-k", "nothing_of_the_kind")
+    assert (none.returncode, "no test was run" in none.stderr) == (1, True)
+
+
+def test_what_confines_nothing_is_never_started(user: User, tmp_path: Path) -> None:
+    """The kit's own backend runs on this machine what it is given: an entry point to it is refused by `start`."""
+    folder = write_distribution(tmp_path / "local", "bottle-local", points={"claude_bottle.backend": {"local": TARGET}})
+    user.path.insert(0, folder)
+    trust(user.config, folder)
+    refused = user.run("start", "reviewer", "--yes", "--file", "bottle.yaml", "--backend", "local")
+    assert refused.returncode == 125
+    assert "error: backend local confines nothing: it is for the tests of other plugins\n" in refused.stderr
+    assert user.run("plugins", "conform", "local", "--", "-k", "dialled or home").returncode == 1
