@@ -11,6 +11,7 @@ COMMANDS = {
     "check": Lazy("plugins_check", "Load plugins, and say what is wrong with them."),
     "info": Lazy("plugins_info", "Show all that is known of one plugin."),
     "trust": Lazy("plugins_trust", "Let a third party's plugins be loaded."),
+    "new": Lazy("plugins_new", "Write the project of a plugin to begin with."),
 }
 
 
