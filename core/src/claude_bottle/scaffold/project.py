@@ -25,7 +25,9 @@ def write_project(name: str, kind: Kind, into: Path) -> Path:
     try:
         project.mkdir()
     except FileExistsError as error:
-        raise BottleError(f"{project} is there already", "choose another name, or another folder with --into") from error
+        raise BottleError(
+            f"{project} is there already", "choose another name, or another folder with --into"
+        ) from error
     except OSError as error:
         raise _unwritten(project, error) from error
     try:
