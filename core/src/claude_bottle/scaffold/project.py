@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 from claude_bottle import __version__
+from claude_bottle.declare import API
 from claude_bottle.errors import BottleError
 from claude_bottle.scaffold.names import distribution_of, package_of, title_of
 from claude_bottle.seam.kinds import Kind
@@ -59,6 +60,7 @@ def _files(name: str, kind: Kind) -> Mapping[str, str]:
         "title": title_of(name),
         "contract": f"{kind.title()}Contract",
         "range": _core_range(),
+        "api": str(API),
     }
     words |= {word: _fill(f"{kind}/{word}.md", words) for word in ("todo", "usage")}
     templates = {
