@@ -16,6 +16,8 @@ MANIFEST = """\
 version: 1
 bottles:
   dev:
+    egress:
+      allowlist: [api.example.com]
     my-provisioner:
       path: /tmp/elsewhere
 agents:
@@ -78,4 +80,5 @@ def test_scaffolds_are_selected_and_planned_with(environment: Path) -> None:
     assert plan["backend"] == "my-backend (flag)"
     assert plan["proxy"] == "my-proxy (flag)"
     assert plan["agent"] == "reviewer (my-agent)"
+    assert plan["egress"] == "api.example.com"
     assert plan["my-provisioner"] == "/tmp/elsewhere"
