@@ -57,7 +57,8 @@ def environment(
         run(folder, "plugins", "new", f"my-{kind}", "--kind", kind, "--into", str(projects))
         build(projects / f"bottle-my-{kind}", "wheel", wheels)
     target = ["--python", folder / "bin" / "python"]
-    pip(*target, "install", "--no-compile", "--no-index", *wheels.glob("*.whl"))
+    links = ["--no-index", "--find-links", wheels]
+    pip(*target, "install", "--no-compile", *links, *(f"bottle-my-{kind}" for kind in KINDS))
     pip(*target, "check")
     (folder / "bottle.yaml").write_text(MANIFEST)
     return folder
@@ -82,3 +83,9 @@ def test_scaffolds_are_selected_and_planned_with(environment: Path) -> None:
     assert plan["agent"] == "reviewer (my-agent)"
     assert plan["egress"] == "api.example.com"
     assert plan["my-provisioner"] == "/tmp/elsewhere"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scaffolds_are_checked(environment: Path, kind: str) -> None:
+    """Each loads as it is installed: `bottle plugins check` finds nothing wrong."""
+    assert f"my-{kind}" in run(environment, "plugins", "check", f"my-{kind}", trusted=TRUSTED)
