@@ -89,8 +89,8 @@ def make_environment(
     """Makes an environment that has the named distributions of ours and what these ask for, nothing else."""
     parent = tmp_path_factory.mktemp("environments")
 
-    def make(*names: str) -> Path:
-        folder = parent / "-".join(names)
+    def make(*names: str, called: str = "") -> Path:
+        folder = parent / (called or "-".join(names))
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
         target = ["--python", folder / "bin" / "python"]
         links = ["--no-index", "--only-binary", ":all:", "--find-links", built, "--find-links", wheelhouse]

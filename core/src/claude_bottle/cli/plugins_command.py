@@ -12,6 +12,7 @@ COMMANDS = {
     "info": Lazy("plugins_info", "Show all that is known of one plugin."),
     "conform": Lazy("plugins_conform", "Run the conformance kit against a plugin."),
     "trust": Lazy("plugins_trust", "Let a third party's plugins be loaded."),
+    "new": Lazy("plugins_new", "Write the project of a plugin to begin with."),
 }
 
 
