@@ -89,3 +89,14 @@ def test_what_confines_nothing_is_never_started(user: User, tmp_path: Path) -> N
     assert refused.returncode == 125
     assert "error: backend local confines nothing: it is for the tests of other plugins\n" in refused.stderr
     assert user.run("plugins", "conform", "local", "--", "-k", "dialled or home").returncode == 1
+
+
+def test_what_may_be_lacking_is_a_skip_and_nothing_else_is(user: User, tmp_path: Path) -> None:
+    """A word of the kit's own list, with a reason; no protection is on that list."""
+    folder = write_distribution(tmp_path / "local", "bottle-local", points={"claude_bottle.backend": {"local": TARGET}})
+    user.path.insert(0, folder)
+    trust(user.config, folder)
+    only = ("--", "-k", "may_be_lacking")
+    assert user.run("plugins", "conform", "local", "--lack", "hang-up=it cannot", *only).returncode == 0
+    assert user.run("plugins", "conform", "local", "--lack", "dialled=it cannot", *only).returncode == 1
+    assert user.run("plugins", "conform", "local", "--lack", "hang-up", *only).returncode == 2

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
@@ -25,14 +25,14 @@ from claude_bottle.seam.printable import printable
 if TYPE_CHECKING:
     from claude_bottle.testing.report import Ended
 
-__all__ = ["conform"]
+__all__ = ["Trial", "conform"]
 
 TEST = """\
 from claude_bottle.testing import {contract}
 
 
 class TestConformance({contract}):
-    name, target, section = {name!r}, {target!r}, {section!r}
+    name, target, section, lacks = {name!r}, {target!r}, {section!r}, {lacks!r}
 """
 STAGE = "    stage = {name!r}, {target!r}\n"
 
@@ -47,7 +47,15 @@ class _Report(Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-def conform(name: str, words: Sequence[str], stage: str | None, section: str, form: str) -> bool:
+class Trial(NamedTuple):
+    """How a plugin is tried: on which backend, with what in its section (JSON), and what it may lack (WORD=REASON)."""
+
+    stage: str | None = None
+    section: str = "{}"
+    lacks: tuple[str, ...] = ()
+
+
+def conform(name: str, words: Sequence[str], trial: Trial, form: str) -> bool:
     """Run the kit against an installed plugin and print what it found; whether no contract is broken."""
     if any(find_spec(module) is None for module in ("pytest", "cryptography")):
         raise UnavailableError("the conformance kit needs pytest", f"pip install '{EXTRA}'")
@@ -57,12 +65,13 @@ def conform(name: str, words: Sequence[str], stage: str | None, section: str, fo
         contract=f"{record.kind.capitalize()}Contract",
         name=record.name,
         target=record.target,
-        section=_section(section),
+        section=_section(trial.section),
+        lacks=dict(_lack(text) for text in trial.lacks),
     )
-    if stage is not None and record.kind != "backend":
-        backend = _one(f"backend/{stage}", inventory)
+    if trial.stage is not None and record.kind != "backend":
+        backend = _one(f"backend/{trial.stage}", inventory)
         text += STAGE.format(name=backend.name, target=backend.target)
-    elif stage is not None:
+    elif trial.stage is not None:
         raise UsageError("a backend is its own stage", "leave --stage out")
     tests = _run(text, words)
     if form == "json":
@@ -90,6 +99,13 @@ def _section(text: str) -> Mapping[str, Any]:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise UsageError(f"--section is no JSON object: {error}") from error
+
+
+def _lack(text: str) -> tuple[str, str]:
+    word, _, reason = text.partition("=")
+    if not reason:
+        raise UsageError(f"--lack {text}: why?", "write it as WORD=REASON")
+    return word, reason
 
 
 def _run(text: str, words: Sequence[str]) -> "list[Ended]":

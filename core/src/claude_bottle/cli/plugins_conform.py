@@ -9,7 +9,7 @@ __all__ = ["command"]
 EPILOG = """\b
 Examples:
   bottle plugins conform flyio                     of a backend
-  bottle plugins conform theirs --stage docker     a proxy that runs from an image, on a backend that has images
+  bottle plugins conform theirs --stage flyio      a proxy that runs from an image, on a backend that has images
   bottle plugins conform flyio -- -k isolation     words after -- are pytest's
 """
 
@@ -19,15 +19,27 @@ Examples:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.option("--stage", help="The backend on which what is no backend is tried; default: the kit's own.")
 @click.option("--section", default="{}", metavar="JSON", help="What a manifest would say in the plugin's section.")
+@click.option(
+    "--lack", "lacks", multiple=True, metavar="WORD=REASON", help="What the kit lets it lack; the reason is shown."
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @reported()
-def command(name: str, words: tuple[str, ...], stage: str | None, section: str, form: str, *, debug: bool) -> int:
+def command(
+    name: str,
+    words: tuple[str, ...],
+    stage: str | None,
+    section: str,
+    lacks: tuple[str, ...],
+    form: str,
+    *,
+    debug: bool,
+) -> int:
     """Run the contracts of its kind against a plugin, by NAME or KIND/NAME. Exit 1 if it breaks one.
 
     It needs what `claude-bottle-core[testing]` installs. What this machine cannot try is skipped, with the reason.
     """
-    from claude_bottle.cli.conforming import conform  # noqa: PLC0415 - `plugins list` needs none of it
+    from claude_bottle.cli.conforming import Trial, conform  # noqa: PLC0415 - `plugins list` needs none of it
 
     del debug
-    return 0 if conform(name, words, stage, section, form) else FAILED
+    return 0 if conform(name, words, Trial(stage, section, lacks), form) else FAILED

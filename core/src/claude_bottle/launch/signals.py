@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from claude_bottle.seam.hearing import heard
+
 __all__ = ["Interrupted", "Signals"]
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -45,7 +47,8 @@ class Signals:
             return
         before = {number: signal.signal(number, self._arrived) for number in CAUGHT}
         try:
-            yield
+            with heard(CAUGHT):
+                yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
+from claude_bottle.seam.hearing import heard
+
 __all__ = ["STDERR", "STDIN", "STDOUT", "Write", "has_terminal", "raw", "resizing", "terminal_variables"]
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -58,10 +60,13 @@ def raw(fd: int) -> Generator[None]:
     with ExitStack() as stack:
         stack.callback(restore)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) is signal.SIG_DFL:  # else someone above us unwinds the stack
-                    signal.signal(number, leave)
-                    stack.callback(signal.signal, number, signal.SIG_DFL)
+            # Where they are not the default's, someone above us unwinds the stack.
+            ours = [it for it in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(it) is signal.SIG_DFL]
+            for number in ours:
+                signal.signal(number, leave)
+                stack.callback(signal.signal, number, signal.SIG_DFL)
+            if ours:
+                stack.enter_context(heard(ours))
         tty.setraw(fd, termios.TCSADRAIN)
         yield
 

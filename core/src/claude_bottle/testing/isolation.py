@@ -21,6 +21,12 @@ DIALS = {
     " or die; print <$s>",
     "bash": 'timeout 3 cat < "/dev/tcp/$0/$1"',
 }
+LISTENERS = {
+    "python3": "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)\n"
+    "while True:\n    c, _ = s.accept(); c.sendall(b'inside'); c.close()",
+    "perl": "use IO::Socket::INET; $| = 1; my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5) or die;"
+    " print $s->sockport, \"\\n\"; while (my $c = $s->accept) { print $c 'inside'; close $c }",
+}
 OPTIONS = {"python3": "-c", "perl": "-e", "bash": "-c"}
 
 
@@ -46,11 +52,11 @@ class IsolationContract:
 
     def test_look_sees_what_is_there(self, held: Held) -> None:
         """The control of the proof: a listener inside is seen by `look`, so that seeing nothing means something."""
-        script = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
-        serve = f"{script}\nwhile True:\n    c, _ = s.accept(); c.sendall(b'inside'); c.close()"
-        if held.bottle.exec("command -v python3").returncode:
-            pytest.skip("needs python3 in the bottle, to listen with")
-        begun = held.bottle.exec(f'python3 -c "{serve}" > /tmp/port 2>/dev/null & sleep 1; cat /tmp/port; echo $!')
+        program = next((it for it in LISTENERS if held.bottle.exec(f"command -v {it}").returncode == 0), None)
+        if program is None:
+            pytest.skip(f"needs one of {', '.join(LISTENERS)} in the bottle, to listen with")
+        run = f'{program} {OPTIONS[program]} "$SCRIPT" > /tmp/port 2>/dev/null'
+        begun = held.bottle.exec(f"{run} & sleep 1; cat /tmp/port; echo $!", env={"SCRIPT": LISTENERS[program]})
         port, pid = begun.stdout.decode().split()
         seen = held.bottle.look([Dial("127.0.0.1", int(port))], [])
         held.bottle.exec(f"kill {pid}")
