@@ -2,19 +2,14 @@
 
 import base64
 import hashlib
-import ssl
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from claude_bottle.testing.upstream import make_context
 
 __all__ = ["ALLOWED", "AUTHORITY", "OTHER", "Internet", "Seen"]
 
@@ -45,7 +40,7 @@ class Internet:
         self.folder = folder / "served"
         self.folder.mkdir()
         self.ca = folder / "authority.pem"
-        context = _context(folder, self.ca)
+        context = make_context(folder, self.ca, AUTHORITY, NAMES)
         handler = type("Handler", (Handler,), {"seen": self.seen, "folder": self.folder})
         secure, plain = (ThreadingHTTPServer((address, port), handler) for port in ports)
         secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
@@ -140,41 +135,3 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""
-
-
-def _context(folder: Path, ca_file: Path) -> ssl.SSLContext:
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY)])
-    ca = (
-        _builder(issuer, issuer, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(ca_key, hashes.SHA256())
-    )
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ALLOWED)])
-    certificate = (
-        _builder(subject, issuer, key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in NAMES]), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    pair = folder / "server.pem"
-    pair.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair)
-    return context
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-    )

@@ -1,32 +1,13 @@
 """What a command in a sandbox is beside what every backend promises (`claude_bottle.testing`)."""
 
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from bottle_bwrap.bottle import BwrapBottle
 from claude_bottle.errors import UnavailableError
-from claude_bottle.seam.bottle import Bottle
-
-
-def host_command_lines() -> str:
-    """Return the command line and environment of every process of this machine that we may read."""
-    texts: list[str] = []
-    for path in [*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")]:
-        with suppress(OSError):
-            texts.append(path.read_bytes().decode("utf-8", "replace"))
-    return "\n".join(texts)
-
-
-def no_process(bottle: Bottle, words: str) -> bool:
-    """Say whether a process with this command line has gone, within a second."""
-    for _ in range(20):
-        if words not in bottle.exec("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout.decode():
-            return True
-        time.sleep(0.05)
-    return False
+from claude_bottle.testing.commands import host_command_lines, no_process
 
 
 def test_there_is_no_root_inside(bottle: BwrapBottle) -> None:

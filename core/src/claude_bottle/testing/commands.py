@@ -13,6 +13,8 @@ from claude_bottle.errors import DeadlineError
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.environ import BUNDLE
 
+__all__ = ["CommandContract", "host_command_lines", "no_process"]
+
 WORDS = [
     "",
     " ",

@@ -19,6 +19,8 @@ import pytest
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.testing.ground import Ground
 
+__all__ = ["TerminalContract"]
+
 # What `bottle attach` does, as a process of its own whose controlling terminal is the one on stdin.
 ATTACH = """
 import fcntl, os, sys, termios

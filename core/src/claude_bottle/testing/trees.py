@@ -6,6 +6,8 @@ from claude_bottle.errors import BottleError, NotFoundError
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.tree import Entry, FileEntry, FolderEntry, LinkEntry
 
+__all__ = ["TreeContract"]
+
 NAMES = [
     "plain",
     " ",

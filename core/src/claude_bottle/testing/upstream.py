@@ -2,6 +2,7 @@
 
 import ssl
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from claude_bottle.plan.spec import Upstream as Behind
 
-__all__ = ["ALLOWED", "OTHER", "WARN", "Upstream"]
+__all__ = ["ALLOWED", "OTHER", "WARN", "Upstream", "make_context"]
 
 ALLOWED, WARN, OTHER = "api.kit.test", "warn.kit.test", "other.kit.test"
 
@@ -28,9 +29,8 @@ class Upstream:
         self.ca = folder / "authority.pem"
         handler = type("Handler", (Handler,), {"seen": self.seen})
         self._server = ThreadingHTTPServer((address, port), handler)
-        self._server.socket = make_context(folder, self.ca).wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
+        context = make_context(folder, self.ca, "conformance kit authority", (ALLOWED, WARN, OTHER))
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -73,19 +73,20 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def make_context(folder: Path, ca_file: Path) -> ssl.SSLContext:
-    """Make an authority and a server's certificate, and write the authority's into a file."""
+def make_context(folder: Path, ca_file: Path, authority: str, names: Sequence[str]) -> ssl.SSLContext:
+    """Make an authority of that common name and a server's certificate for all names; the authority's is in a file."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "conformance kit authority")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, authority)])
     ca = (
         _builder(issuer, issuer, ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
-    names = x509.SubjectAlternativeName([x509.DNSName(name) for name in (ALLOWED, WARN, OTHER)])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ALLOWED)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     certificate = (
-        _builder(subject, issuer, key.public_key()).add_extension(names, critical=False).sign(ca_key, hashes.SHA256())
+        _builder(subject, issuer, key.public_key())
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .sign(ca_key, hashes.SHA256())
     )
     ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     pair = folder / "server.pem"
