@@ -13,7 +13,7 @@ from claude_bottle.errors import DeadlineError
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.environ import BUNDLE
 
-__all__ = ["CommandContract", "host_command_lines", "no_process"]
+__all__ = ["CommandContract", "host_arguments", "host_command_lines", "no_process"]
 
 WORDS = [
     "",
@@ -38,6 +38,15 @@ def host_command_lines() -> str:
         with suppress(OSError):
             texts.append(path.read_bytes().decode("utf-8", "replace"))
     return "\n".join(texts)
+
+
+def host_arguments() -> bytes:
+    """Return the command line of every process of this machine."""
+    lines: list[bytes] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(path.read_bytes())
+    return b"\n".join(lines)
 
 
 def no_process(bottle: Bottle, words: str) -> bool:

@@ -18,11 +18,12 @@ from claude_bottle.seam.kinds import Kind
 from claude_bottle.seam.owner import Launch, Owner
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.witness import own_addresses
+from claude_bottle.testing.commands import host_arguments
 from claude_bottle.testing.contract import Contract, load_target
 from claude_bottle.testing.ground import Ground, ground_of, say
 from claude_bottle.testing.local import TARGET
 from claude_bottle.testing.upstream import ALLOWED, OTHER, WARN, Upstream
-from claude_bottle.testing.ways import Way, make_plan, served
+from claude_bottle.testing.ways import HIDDEN, Way, make_plan, served
 
 __all__ = ["ProxyContract"]
 
@@ -170,6 +171,25 @@ class ProxyContract(Contract):
         assert way.proxy.reload(way.plan.egress.rules)
         assert _soon(lambda: way.curl(f"https://{OTHER}/")[0] != "200")
         assert way.curl(f"https://{ALLOWED}/")[0] == "200"
+
+    def test_a_secret_of_the_bottle_is_in_no_argument(self, way: Way) -> None:
+        """What the plan does not print nobody on this machine may read; the control finds it inside."""
+        secret = HIDDEN["KIT_SECRET"]
+        assert way.bottle.exec('printf %s "$KIT_SECRET"').stdout.decode() == secret
+        assert secret.encode() not in host_arguments()
+
+    def test_its_death_is_told_and_lets_nobody_out(
+        self, loaded: Loaded, ground: Ground, plan: Plan, upstream: Upstream
+    ) -> None:
+        """Fail closed: what it ran as is gone, `wait` returns, the events end, and no request passes."""
+        with served(loaded, ground, upstream, plan) as held:
+            assert held.curl(f"https://{ALLOWED}/")[0] == "200"
+            for sidecar in held.sidecars:
+                sidecar.stop()
+            assert held.proxy.wait(10) is not None
+            before = len(upstream.seen)
+            assert held.curl(f"https://{ALLOWED}/")[0] != "200"
+            assert len(upstream.seen) == before
 
     def test_a_site_that_cannot_run_it_leaves_nothing(self, loaded: Loaded, ground: Ground, plan: Plan) -> None:
         """What `run` raises passes, and no process of the plugin's own is left."""

@@ -23,19 +23,24 @@ from claude_bottle.seam.levels import HostWish
 from claude_bottle.seam.owner import Launch, Owner
 from claude_bottle.seam.proxy import Proxy
 from claude_bottle.seam.secrets import Secrets
+from claude_bottle.seam.sidecar import Sidecar, SidecarSpec
 from claude_bottle.seam.tree import FileEntry
 from claude_bottle.testing.contract import make_spec, resolve
 from claude_bottle.testing.ground import Ground, say
 from claude_bottle.testing.upstream import ALLOWED, WARN, Upstream
 
-__all__ = ["Way", "make_plan", "served"]
+__all__ = ["HIDDEN", "Way", "make_plan", "served"]
 
 READY = 60.0
 """Seconds that a proxy may take until it serves."""
 
 
+HIDDEN = {"KIT_SECRET": "hidden-9c41"}
+"""A secret of the bottle's environment, which no proxy has a reason to show."""
+
+
 class Way(NamedTuple):
-    """A proxy that serves a bottle, and what it has told so far."""
+    """A proxy that serves a bottle, what it runs as, and what it has told so far."""
 
     proxy: Proxy
     bottle: Bottle
@@ -43,6 +48,7 @@ class Way(NamedTuple):
     upstream: Upstream
     events: list[Event]
     ca: bytes | None
+    sidecars: list[Sidecar]
 
     def curl(self, *words: str) -> tuple[str, str]:
         """Send a request from inside; return the answer's status and its body. What curl says is in the body."""
@@ -71,14 +77,22 @@ def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Ge
     """Start a proxy and a bottle as a launch does, and take both down."""
     site = ground.hooks.open_site(plan=plan, launch=Launch(label=token_hex(4), owner=Owner.current()), say=say)
     assert site is not None
-    proxy = None
+    sidecars: list[Sidecar] = []
+    run, proxy = site.run, None
+
+    def noted(spec: SidecarSpec) -> Sidecar:
+        sidecars.append(run(spec))
+        return sidecars[-1]
+
     try:
-        proxy = loaded.hooks.start_proxy(plan=plan, site=site, secrets=Secrets({}), warm=None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(site, "run", noted)
+            proxy = loaded.hooks.start_proxy(plan=plan, site=site, secrets=Secrets(HIDDEN), warm=None)
         assert proxy is not None, "start_proxy returns nothing"
         site.settle()
-        bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets({}))
+        bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets(HIDDEN))
         assert bottle is not None
-        way = Way(proxy, bottle, plan, upstream, [], proxy.ready(READY))
+        way = Way(proxy, bottle, plan, upstream, [], proxy.ready(READY), sidecars)
         if bottle.exec("command -v curl").returncode:
             pytest.skip("needs curl in the bottle")
         if way.ca is not None:
