@@ -44,8 +44,8 @@ class Write:
 
 
 @contextmanager
-def raw(fd: int) -> Generator[None]:
-    """Make a terminal raw, and put it back, also when a signal is about to end us."""
+def raw(fd: int, leaving: Callable[[], object] = lambda: None) -> Generator[None]:
+    """Make a terminal raw, and put it back, also when a signal is about to end us: then `leaving` is called, too."""
     saved = termios.tcgetattr(fd)
 
     def restore() -> None:
@@ -53,8 +53,9 @@ def raw(fd: int) -> Generator[None]:
             termios.tcsetattr(fd, termios.TCSADRAIN, saved)
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        restore()
         signal.signal(number, signal.SIG_DFL)
+        restore()
+        leaving()
         os.kill(os.getpid(), number)
 
     with ExitStack() as stack:

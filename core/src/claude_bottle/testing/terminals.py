@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Sequence
 import pytest
 
 from claude_bottle.seam.bottle import Bottle
+from claude_bottle.testing.commands import no_process
 from claude_bottle.testing.ground import Ground
 
 __all__ = ["TerminalContract"]
@@ -204,13 +205,16 @@ class TerminalContract:
         assert termios.tcgetattr(user.slave) == user.before
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-    def test_the_terminal_is_restored_when_we_are_killed(self, sit_down: Callable[..., User], number: int) -> None:
-        """A signal that ends us ends us, after the terminal is as it was; the command inside goes with us."""
-        user = sit_down("sh", "-c", "echo ready; exec sleep 4711")
+    def test_the_terminal_is_restored_when_we_are_killed(
+        self, bottle: Bottle, sit_down: Callable[..., User], number: int
+    ) -> None:
+        """A signal that ends us ends us, after the terminal is as it was; what the command began goes with us."""
+        user = sit_down("sh", "-c", "sleep 4710 & echo ready; exec sleep 4711")
         user.see(rb"ready")
         user.process.send_signal(number)
         assert user.process.wait(10) == -number
         assert termios.tcgetattr(user.slave) == user.before
+        assert no_process(bottle, "sleep 471")
 
     def test_the_command_ends_with_its_terminal(
         self, bottle: Bottle, sit_down: Callable[..., User], lack: Callable[[str], None]

@@ -19,12 +19,14 @@ from claude_bottle.errors import BottleError, DeadlineError, UnavailableError
 __all__ = [
     "CHUNK",
     "ENV_FILE",
+    "MARK",
     "MOST",
     "Command",
     "Feed",
     "Place",
     "Stdin",
     "copied",
+    "end_all",
     "exit_code",
     "exports",
     "run_command",
@@ -155,7 +157,7 @@ def run_command(
         return exit_code(place.engine, exec_id)
     except BaseException:  # a signal too: what the command began must not outlive whoever waits for it
         with suppress(BottleError):
-            _end_all(place, token)
+            end_all(place, token)
         raise
     finally:
         run.stop()
@@ -238,7 +240,8 @@ def exit_code(engine: Engine, exec_id: str) -> int:
     return code
 
 
-def _end_all(place: Place, token: str) -> None:
+def end_all(place: Place, token: str) -> None:
+    """Kill every process inside whose environment has this token of a command."""
     engine = place.engine
     argv = ("/bin/sh", "-c", END_ALL, "/bin/sh", token)
     exec_id = engine.create_exec(place.container, argv, user=place.user, stdin=False, tty=False, env={}, cwd="/")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from bottle_docker.engine import Engine
-from bottle_docker.execs import CHUNK, Command, Place, Stdin, exit_code, run_command, wrapped
+from bottle_docker.execs import CHUNK, MARK, Command, Place, Stdin, end_all, exit_code, run_command, wrapped
 from bottle_docker.stream import Stream
 from claude_bottle.errors import BottleError
 from claude_bottle.seam.terminal import STDERR, STDIN, STDOUT, Write, has_terminal, raw, resizing, terminal_variables
@@ -44,18 +44,29 @@ def feed_stdin(stdin: Stdin) -> None:
 def run_on_terminal(place: Place, command: Command) -> int:
     """Run a command on a terminal that is opened inside, and be its screen and keyboard until it ends.
 
-    Ours is raw meanwhile: Ctrl-C, Ctrl-Z and the rest act inside. It is restored however this ends.
+    Ours is raw meanwhile: Ctrl-C, Ctrl-Z and the rest act inside. It is restored however this ends, and what the
+    command began ends with us: the engine would let it live on.
     """
-    engine = place.engine
+    engine, token = place.engine, os.urandom(8).hex()
+    env = {**command.env, MARK: token}
     exec_id = engine.create_exec(
-        place.container, command.argv, user=place.user, stdin=True, tty=True, env=command.env, cwd=place.cwd
+        place.container, command.argv, user=place.user, stdin=True, tty=True, env=env, cwd=place.cwd
     )
+
+    def leave() -> None:
+        with suppress(BottleError, OSError):
+            end_all(place, token)
+
     with ExitStack() as stack:
         stream = engine.start_exec(exec_id, tty=True)
         stack.callback(stream.close)
-        stack.enter_context(raw(STDIN))
+        stack.enter_context(raw(STDIN, leave))
         stack.enter_context(resizing(lambda lines, columns: set_size(engine, exec_id, lines, columns)))
-        converse(stream)
+        try:
+            converse(stream)
+        except BaseException:  # the terminal is gone, or a signal unwinds us
+            leave()
+            raise
     return exit_code(engine, exec_id)
 
 
