@@ -48,6 +48,7 @@ def newcomer() -> Iterator[User]:
     if ENGINE.is_socket():
         pytest.skip(f"an engine at {ENGINE} is what a start picks here; tools/engine starts one elsewhere")
     someone = User()
+    (someone.config / "config.yaml").unlink()
     yield someone
     someone.close()
 

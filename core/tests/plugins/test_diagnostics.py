@@ -114,13 +114,6 @@ def test_a_launch_that_meets_a_broken_plugin_leaves_word(user: User, install: In
     assert (stat.S_IMODE(file.stat().st_mode), json.loads(file.read_text())["version"]) == (0o600, 1)
 
 
-def test_a_launch_that_works_tells_the_hooks(user: User) -> None:
-    """The hooks of what was launched are known without another load."""
-    assert row(user, name="stageprops")["hooks"] is None
-    assert user.run("start", "reviewer", "--yes", "--file", "bottle.yaml").returncode == 0
-    assert "collect" in row(user, name="stageprops")["hooks"]
-
-
 @pytest.mark.parametrize("change", ["version", "record", "module"])
 def test_another_installation_forgets_a_failure(user: User, install: Install, change: str) -> None:
     """A failure holds for the files that were loaded: another version or RECORD starts afresh, and so does a load."""

@@ -56,7 +56,9 @@ def test_what_was_noted_is_recalled(memory: Memory, box: Record, tmp_path: Path)
 
 
 def test_a_launch_takes_no_measurement_away(memory: Memory, box: Record, tmp_path: Path) -> None:
-    """A launch knows hooks and errors alone: where they are the same, nothing is written."""
+    """A launch that goes well has nothing to add, and writes no file of its own."""
+    memory.note({box: Outcome(hooks=("probe",))})
+    assert not (tmp_path / "state").exists()
     memory.note({box: MEASURED})
     before = (tmp_path / "state" / "plugins.json").stat().st_mtime_ns
     memory.note({box: Outcome(hooks=("probe",))})
@@ -84,6 +86,6 @@ def test_the_file_does_not_grow_for_ever(
     """The oldest go first."""
     monkeypatch.setattr(kept, "KEPT", 3)
     for name in "abcde":
-        memory.note({record(Path(box.location), name): Outcome(hooks=(name,))})
+        memory.note({record(Path(box.location), name): Outcome(hooks=(name,), seconds=1.0)})
     whole = json.loads((tmp_path / "state" / "plugins.json").read_text())
     assert [outcome["hooks"] for outcome in whole["outcomes"].values()] == [["c"], ["d"], ["e"]]

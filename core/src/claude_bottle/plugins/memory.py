@@ -47,7 +47,9 @@ class Memory:
 
     def note(self, outcomes: Mapping[Record, Outcome]) -> None:
         """Keep what loads found; nothing is written where it is known already."""
-        known, new = self._read(), {_key(record): outcome for record, outcome in outcomes.items()}
+        known = self._read()
+        telling = {record: it for record, it in outcomes.items() if known or it.error or it.seconds is not None}
+        new = {_key(record): outcome for record, outcome in telling.items()}
         if all(_says_more(outcome, known.get(key)) is None for key, outcome in new.items()):
             return
         try:
@@ -70,8 +72,8 @@ def _merged(old: Mapping[str, Outcome], new: Mapping[str, Outcome]) -> Mapping[s
 
 
 def _says_more(new: Outcome, old: Outcome | None) -> Outcome | None:
-    """Return what to keep of an outcome; None if the old one says it: a launch measures nothing, and takes nothing."""
-    if old is None or new.seconds is not None or (new.hooks, new.error) != (old.hooks, old.error):
+    """Return what to keep of an outcome; None if nothing: a launch that goes well only forgets what went wrong."""
+    if new.seconds is not None or new.error != (old.error if old else ""):
         return new
     return None
 
