@@ -14,6 +14,8 @@ from typing import NamedTuple
 import pytest
 from e2e_user import User
 
+import claude_bottle.testing
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -27,7 +29,7 @@ FOLDERS = {
     "docker/": "plugins/docker/tests",
     "mitmproxy/": "plugins/mitmproxy/tests",
     "pipelock/": "plugins/pipelock/tests",
-    "testing/": "core/src/claude_bottle/testing",
+    "testing/": str(Path(claude_bottle.testing.__file__).parent),
     "matrix/": "tests/matrix",
     "e2e/": "tests/e2e",
     "core/": "core",

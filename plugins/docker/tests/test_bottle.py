@@ -250,3 +250,15 @@ def test_nothing_stays(start: Any, engine: Engine) -> None:
     launched.bottle.stop()
     assert (engine.containers(label), engine.networks(label), engine.volumes(label)) == ([], [], [])
     assert launched.bottle.state == "stopped"
+
+
+def test_looking_again_and_again_keeps_no_connection(engine: Engine) -> None:
+    """Who lists for hours, as a supervisor or a test run may, has the descriptors of one look."""
+    backend = DockerBackend()
+    for hook in (backend.list_bottles, backend.plan_cleanup):
+        hook()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        backend.list_bottles()
+        backend.plan_cleanup()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before

@@ -25,7 +25,7 @@ SIZE, BASE = "700m", "debian:bookworm-slim"
 
 @pytest.fixture
 def small(engine: Engine) -> Generator[tuple[Engine, Path]]:
-    """An engine with the base image on a file system of its own; it makes no rule in the host's tables."""
+    """An engine with the base image, on a file system and in a network of its own."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small file system and to run an engine on it")
     if shutil.which("dockerd") is None:
@@ -36,10 +36,10 @@ def small(engine: Engine) -> Generator[tuple[Engine, Path]]:
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "small", disk], check=False)
     if mounted.returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
-    words = ["--data-root", disk / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid", "--bridge=none"]
+    words = ["--data-root", disk / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["dockerd", "--host", f"unix://{socket}", "--iptables=false", *words], stdout=log, stderr=log
+            ["unshare", "--net", "dockerd", "--host", f"unix://{socket}", *words], stdout=log, stderr=log
         )
     try:
         with closing(wait_for(Address(f"unix://{socket}", "test"))) as other:

@@ -53,7 +53,7 @@ class Images:
             flag = "choose another with --proxy mitmproxy" if "pipelock" in name else "name one that is here"
             raise LaunchError(
                 f"the image {name} is not here and cannot be fetched: {error.message}",
-                f"`docker pull {name}`, or {flag}",
+                error.hint or f"`docker pull {name}`, or {flag}",
             ) from error
 
     def _build(self, recipe: Recipe, tag: str) -> None:
@@ -68,7 +68,8 @@ class Images:
             if self._ended.is_set():
                 raise
             after = f"; it said last: {last}" if last else ""
-            raise LaunchError(f"the image {tag} cannot be built: {error.message}{after}", OTHER_WAY) from error
+            message = f"the image {tag} cannot be built: {error.message}{after}"
+            raise LaunchError(message, error.hint or OTHER_WAY) from error
         finally:
             self._forget_layers(recipe)
         if self._engine.image_id(tag) is None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from bottle_docker.section import DockerSection, section_problems
@@ -15,6 +16,7 @@ from claude_bottle.seam.probe import ProbeResult
 from claude_bottle.seam.traits import BackendTraits
 
 if TYPE_CHECKING:
+    from bottle_docker.address import Address
     from bottle_docker.engine import Engine
     from bottle_docker.leftover import Leftovers
     from bottle_docker.site import DockerSite
@@ -128,12 +130,20 @@ def engine_is_ours() -> bool:
 
 def open_engine() -> "Engine":
     """Return the engine; UnavailableError where there is none, or none that answers."""
+    from bottle_docker.probe import found_address
+
+    return _connect(found_address(), os.getpid())
+
+
+@cache
+def _connect(address: "Address", process: int) -> "Engine":
+    """Return the one engine of an address in a process: its connections are kept open for the next call."""
     import atexit
 
     from bottle_docker.engine import Engine
-    from bottle_docker.probe import found_address
 
-    engine = Engine(found_address())
+    del process  # a fork must not share them
+    engine = Engine(address)
     atexit.register(engine.close)
     return engine
 
