@@ -54,7 +54,9 @@ def test_an_unknown_command_suggests_the_nearest(user: User) -> None:
     """A typo is a usage error that names what was probably meant."""
     typo = user.run("strat")
     assert typo.returncode == 2
-    assert "there is no command 'strat', did you mean 'start'?" in typo.stderr
+    assert typo.stderr == "error: there is no command 'strat', did you mean 'start'?\n hint: bottle --help\n"
+    wrong = user.run("list", "--bogus")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: No such option '--bogus'\n hint: bottle list --help\n")
     assert user.run("start", "--dryrun", "reviewer").returncode == 2
 
 
@@ -282,3 +284,12 @@ def test_trust_without_a_terminal_needs_a_yes(user: User) -> None:
     assert refused.returncode == 1
     assert "error: there is no terminal to ask on\n" in refused.stderr
     assert user.run("start", "reviewer", "--yes").returncode == 125
+
+
+def test_a_launch_without_requests_says_so(user: User) -> None:
+    """An empty record is a sentence, and in JSON no line at all."""
+    assert user.run("start", "reviewer", "--yes", "--file", "bottle.yaml", "--", "true").returncode == 0
+    shown = user.run("logs", "reviewer")
+    assert (shown.returncode, shown.stdout) == (0, "")
+    assert shown.stderr == "its proxy has decided nothing: no program inside has asked for a way out\n"
+    assert user.run("logs", "reviewer", "--format", "json").stdout == ""

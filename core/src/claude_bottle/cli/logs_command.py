@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from claude_bottle.cli.errors import reported
+from claude_bottle.cli.errors import reported, say
 from claude_bottle.launch.evidence import find_evidence, follow, label_of, read_events
 from claude_bottle.launch.record import live_records
 from claude_bottle.seam.event import Event
@@ -48,8 +48,11 @@ def _show(lines: Iterable[bytes], form: str) -> None:
                 sys.stdout.buffer.write(line + b"\n")
                 sys.stdout.buffer.flush()
         return
-    for event in read_events(lines):
+    count = 0
+    for count, event in enumerate(read_events(lines), 1):  # noqa: B007 - how many there were
         click.echo(_line(event))
+    if not count:
+        say("its proxy has decided nothing: no program inside has asked for a way out")
 
 
 def _line(event: Event) -> str:
