@@ -76,7 +76,7 @@ def staged(address: str = "127.0.0.1", port: int = 0) -> Generator[Stage]:
             config = folder / "config" / "claude-bottle" / "config.yaml"
             config.parent.mkdir(parents=True)
             config.write_text(
-                CONFIG.format(authority=authority, host=HOST, address=address, port=port), encoding="utf-8"
+                CONFIG.format(authority=authority, host=HOST, address=address, port=found), encoding="utf-8"
             )
             yield Stage(folder, found, authority, surroundings(folder))
     finally:
