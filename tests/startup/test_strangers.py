@@ -1,24 +1,10 @@
 """Start-up with strangers: broken plugins and five hundred distributions cost no command a module more."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-HEAVY = {"asyncio", "cryptography", "docker", "mitmproxy", "requests", "rich", "stranger"}
-NEWER = 20 if sys.version_info >= (3, 12) else 0
-COMMAND = """\
-import sys
-from claude_bottle.cli.main import main
-try:
-    main()
-except SystemExit as stop:
-    assert not stop.code
-"""
-DUMP = "\nprint('\\n'.join(sys.modules), file=open({file!r}, 'w'))"
+from startup_modules import BARE, BUDGETS, COMMAND, HEAVY, NEWER, loaded
 
 MANIFEST = """\
 version: 1
@@ -67,36 +53,16 @@ def run(tmp_path: Path) -> Run:
     (tmp_path / "bottle.yaml").write_text(MANIFEST)
 
     def call(*words: str, code: str = COMMAND) -> set[str]:
-        report = tmp_path / "modules"
-        environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(path)}
-        answer = subprocess.run(
-            [sys.executable, "-c", code + DUMP.format(file=str(report)), *words],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            text=True,
-        )
-        assert answer.returncode == 0, answer.stderr
-        return set(report.read_text().splitlines())
+        return loaded(code, list(words), tmp_path, path)
 
     return call
 
 
-@pytest.mark.parametrize(
-    ("budget", "arguments"),
-    [
-        pytest.param(25, ["--version"], id="version"),
-        pytest.param(95, ["--help"], id="help"),
-        pytest.param(200, ["plugins", "list"], id="plugins-list"),
-        pytest.param(250, ["start", "shell", "--dry-run", "--file", "bottle.yaml"], id="dry-run"),
-    ],
-)
+@BUDGETS
 def test_strangers_cost_no_command_its_budget(run: Run, budget: int, arguments: list[str]) -> None:
     """With 500 distributions of which nine are broken, each command works, and none of them is imported."""
-    extra = run(*arguments) - run(code="import sys")
-    assert {name for name in extra if name.partition(".")[0] in HEAVY} == set()
+    extra = run(*arguments) - run(code=BARE)
+    assert {name for name in extra if name.partition(".")[0] in HEAVY | {"stranger"}} == set()
     assert len(extra) <= budget + NEWER, ", ".join(sorted(extra))
 
 
@@ -108,14 +74,14 @@ def test_an_odd_range_costs_the_library_that_judges_it(run: Run, tmp_path: Path)
         "[claude_bottle.backend]\nodd = stranger:PLUGIN\n",
         "claude-bottle-core >>> nonsense",
     )
-    extra = run("plugins", "list") - run(code="import sys")
+    extra = run("plugins", "list") - run(code=BARE)
     assert "packaging.specifiers" in extra
     assert len(extra) <= 200 + 25 + NEWER, ", ".join(sorted(extra))
 
 
 def test_what_is_remembered_costs_no_import(run: Run, tmp_path: Path) -> None:
     """A list that knows what earlier loads met stays within its budget: the loads themselves were elsewhere."""
-    run("plugins", "check", "bwrap/nothing", "shell", code=COMMAND.replace("assert not stop.code", "pass"))
+    run("plugins", "check", "bwrap/nothing", "shell", code=COMMAND.replace("sys.exit(code)", "pass"))
     assert (tmp_path / ".local" / "state" / "claude-bottle" / "plugins.json").exists()
-    extra = run("plugins", "list") - run(code="import sys")
+    extra = run("plugins", "list") - run(code=BARE)
     assert len(extra) <= 200 + NEWER, ", ".join(sorted(extra))

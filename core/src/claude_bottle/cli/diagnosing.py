@@ -42,7 +42,7 @@ def load_all(records: Sequence[Record], deadline: float | None = None) -> dict[R
 
 def look(inventory: Inventory) -> Probe:
     """Return what knows whether each backend of the preference is present here."""
-    from claude_bottle.launch.examine import present, probe_each  # noqa: PLC0415 - as above
+    from claude_bottle.launch.examine import present, probe_each  # noqa: PLC0415 - --load alone looks
 
     order = {pair.backend for pair in inventory.defaults.preference}
     known = present(probe_each([row for row in inventory.usable("backend") if row.name in order]))

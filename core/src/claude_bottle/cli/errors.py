@@ -61,6 +61,13 @@ def show_error(error: BottleError) -> None:
     show_problems([Problem(error.message, error.hint)])
 
 
+def show_mistake(error: click.ClickException) -> None:
+    """Write what click refused in our own form, with the help that would have told."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "bottle"
+    show_problems([Problem(error.format_message().rstrip("."), f"{path} --help")])
+
+
 def show_problems(problems: tuple[Problem, ...] | list[Problem]) -> None:
     """Write problems to stderr, all of them."""
     for problem in problems:

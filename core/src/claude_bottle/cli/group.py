@@ -91,12 +91,9 @@ def run() -> int:
     try:
         code: int | None = cli(prog_name="bottle", standalone_mode=False)
     except click.ClickException as error:
-        from claude_bottle.cli.errors import show_error  # noqa: PLC0415 - needed for a mistake alone
-        from claude_bottle.errors import UsageError  # noqa: PLC0415 - as above
+        from claude_bottle.cli.errors import show_mistake  # noqa: PLC0415 - needed for a mistake alone
 
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        path = context.command_path if context else "bottle"
-        show_error(UsageError(error.format_message().rstrip("."), f"{path} --help"))
+        show_mistake(error)
         return error.exit_code
     except click.Abort as error:
         click.echo(err=True)

@@ -38,9 +38,9 @@ def command(name: str, kind: Kind, into: Path, *, debug: bool) -> None:
 
     A folder that is there is left as it is.
     """
-    from claude_bottle.cli.installed import installed  # noqa: PLC0415 - `plugins list` needs nothing of what follows
-    from claude_bottle.scaffold.names import check_free  # noqa: PLC0415
-    from claude_bottle.scaffold.project import write_project  # noqa: PLC0415
+    from claude_bottle.cli.installed import installed  # noqa: PLC0415 - a page of help reads no metadata
+    from claude_bottle.scaffold.names import check_free  # noqa: PLC0415 - needed for a project alone
+    from claude_bottle.scaffold.project import write_project  # noqa: PLC0415 - needed for a project alone
 
     del debug
     check_free(name, kind, installed())

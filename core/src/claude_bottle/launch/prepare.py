@@ -81,8 +81,7 @@ def _requirement_problems(manifest: Manifest, sources: Sources) -> list[Problem]
             continue
         where = sources.manifest.where("plugins", "require", number)
         if rows:
-            text = f"{rows[0].kind} {rows[0].name} of {rows[0].distribution} cannot be used: {rows[0].reason}"
-            problems.append(Problem(text, rows[0].fix, where))
+            problems.append(Problem(rows[0].refusal, rows[0].fix, where))
         else:
             problems.append(Problem(f"{name} is not installed", "install it with pip, from where you trust", where))
     return problems

@@ -41,6 +41,11 @@ class Record(Struct, frozen=True, kw_only=True):
     reason: str = ""
     fix: str = ""
 
+    @property
+    def refusal(self) -> str:
+        """Why it may not take part, in a sentence; of one that is not available."""
+        return f"{self.kind} {self.name} of {self.distribution} cannot be used: {self.reason}"
+
 
 class Unreadable(Struct, frozen=True, kw_only=True):
     """A distribution that says it has plugins, and whose metadata cannot be understood; `location` is their folder."""

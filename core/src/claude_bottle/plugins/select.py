@@ -75,8 +75,7 @@ def find_record(kind: Kind, choice: Choice, inventory: Inventory) -> Record:
     if good := [row for row in rows if row.status == "available"]:
         return good[0]
     if rows:
-        row = rows[0]
-        raise PluginError(choice.name, f"{kind} {row.name} of {row.distribution} cannot be used: {row.reason}", row.fix)
+        raise PluginError(choice.name, rows[0].refusal, rows[0].fix)
     known = sorted({row.name for row in inventory.records if row.kind == kind})
     close = nearest(choice.name, known)
     hint = f"did you mean {close}?" if close else _name_one(kind, inventory)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from string import Template
 
@@ -31,17 +32,16 @@ def write_project(name: str, kind: Kind, into: Path) -> Path:
         ) from error
     except OSError as error:
         raise _unwritten(project, error) from error
-    try:
-        for path, text in files.items():
-            file = project / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        shutil.rmtree(project, ignore_errors=True)
-        raise _unwritten(project, error) from error
-    except BaseException:
-        shutil.rmtree(project, ignore_errors=True)
-        raise
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, project, ignore_errors=True)
+        try:
+            for path, text in files.items():
+                file = project / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise _unwritten(project, error) from error
+        undo.pop_all()
     return project
 
 

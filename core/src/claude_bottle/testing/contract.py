@@ -130,7 +130,7 @@ class Contract:
     def test_planning_has_no_effect(
         self, loaded: Loaded, spec: BottleSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """`validate`, `resolve_plan` and `probe` write no file into the user's folders and start nothing."""
+        """`validate` and `resolve_plan` write no file into the user's folders and leave no process."""
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "TMPDIR"):
             monkeypatch.setenv(name, str(tmp_path))
         monkeypatch.chdir(tmp_path)
