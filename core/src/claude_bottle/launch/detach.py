@@ -55,7 +55,7 @@ def in_background(slug: str, run: Callable[[Report], int]) -> int:
         os.close(ours)
         _become_supervisor(log)
         code = _run(run, theirs)
-        log.chmod(ENDED)
+        os.fchmod(1, ENDED)  # by its descriptor: its name may be gone
         os._exit(code)
     os.close(theirs)
     try:
