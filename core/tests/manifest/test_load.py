@@ -157,6 +157,23 @@ def test_a_bottle_that_is_bad_is_not_called_missing(load: Load) -> None:
     assert shown(load(text)) == ["bottle.yaml:3: bottles.dev: expected a mapping, got a list"]
 
 
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("agents.a.b.skills.1", '7: agents["a.b"].skills[1]'),
+        ("agents.a.b.skills.9", '6: agents["a.b"].skills.9'),
+        ("agents.a.bottle", "8: agents.a.bottle"),
+        ("bottles.dev.egress.inspect.*.x.io", '3: bottles.dev.egress.inspect["*.x.io"]'),
+        ("bottles.dev.docker.memory", "3: bottles.dev.docker.memory"),
+    ],
+)
+def test_a_part_is_found_by_its_path(load: Load, path: str, where: str) -> None:
+    """What a plugin names with dots alone has its line, keys with dots and items of lists too."""
+    agents = "\n  a.b:\n    skills: [x,\n      y]\n  a: {bottle: dev}\n"
+    loaded = load('version: 1\nbottles:\n  dev: {egress: {inspect: {"*.x.io": warn}}}\nagents:' + agents)
+    assert loaded.find(path) == f"bottle.yaml:{where}"
+
+
 def test_claims_are_what_plugins_must_take(load: Load, full: bytes) -> None:
     """Each non-empty key of a provisioner and each section is listed with its line, for one agent."""
     assert claims(load(full), "reviewer") == (

@@ -176,6 +176,7 @@ def test_a_key_that_only_an_untrusted_provisioner_claims_is_an_error(user: User,
 
 def test_a_stranger_s_backend_does_not_swallow_a_key(user: User, install: Install) -> None:
     """Fail closed: `skills` needs a provisioner; a backend of that name is none."""
+    install("bottle-skills", points="")  # goes before our own, whose plugin is then not there
     install(points={"claude_bottle.backend": {"skills": "stranger_module:PLUGIN"}})
     user.manifest(MANIFEST.replace("    prompt:", "    skills: [pdf]\n    prompt:"))
     shown = user.run("start", "reviewer", "--dry-run")

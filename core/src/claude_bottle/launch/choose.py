@@ -10,6 +10,7 @@ from claude_bottle.launch.sources import Request, Sources, Surroundings
 from claude_bottle.launch.team import Team, ask
 from claude_bottle.manifest.decode import decode_section
 from claude_bottle.manifest.load import Claim
+from claude_bottle.manifest.names import OWN_KEYS
 from claude_bottle.manifest.types import AgentSection, BottleSection
 from claude_bottle.plan.spec import Choice
 from claude_bottle.plugins.load import Loaded, implemented, load
@@ -29,9 +30,6 @@ __all__ = ["Chosen", "choose_team", "type_sections"]
 
 
 NONE = Choice("none", "none could be chosen")
-
-OWN_KEYS = frozenset({"skills", "ssh", "workspace"})
-"""Keys of the manifest itself: only a provisioner can take them."""
 
 
 class Chosen(NamedTuple):

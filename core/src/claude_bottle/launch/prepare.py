@@ -192,7 +192,7 @@ def _located(problem: Problem, sources: Sources) -> Problem:
     """Return a plugin's problem with file and line: it names the key alone, `bottles.dev.NAME.memory`."""
     if not problem.where or ":" in problem.where:
         return problem
-    return replace(problem, where=sources.manifest.where(*problem.where.split(".")))
+    return replace(problem, where=sources.manifest.find(problem.where))
 
 
 def _machine_problems(plugins: Iterable[Loaded]) -> list[Problem]:

@@ -54,6 +54,21 @@ class LoadedManifest(Struct, frozen=True, kw_only=True):
         place = f"{self.file}:{self.lines.get(near, 1)}"
         return f"{place}: {path}" if path else place
 
+    def find(self, path: str) -> str:
+        """Return file, line and key of a part that is named as `bottles.dev.NAME.memory`, list items by number.
+
+        A key that is written with dots is found as it is written.
+        """
+        address: Address = ()
+        words = path.split(".")
+        while words:
+            known = (n for n in range(len(words), 0, -1) if (*address, ".".join(words[:n])) in self.lines)
+            taken = next(known, 1)
+            key, words = ".".join(words[:taken]), words[taken:]
+            number: Key = int(key) if key.isdecimal() else key
+            address = (*address, number if (*address, number) in self.lines else key)
+        return self.where(*address)
+
     def checked(self) -> Manifest:
         """Return the manifest; ProblemsError with all problems if there is one."""
         if self.problems or self.manifest is None:

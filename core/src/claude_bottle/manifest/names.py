@@ -38,6 +38,9 @@ def matching(pattern: str, message: str) -> Callable[[str], str]:
     return check
 
 
+OWN_KEYS = frozenset({"skills", "ssh", "workspace"})
+"""Keys of the manifest itself that a provisioner named after them takes, and nobody else; none is a section."""
+
 # Forty, so that a resource's name, which adds to the slug, stays within the 63 characters of a DNS label.
 agent_name = matching(
     r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}",

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from claude_bottle import __version__
+from claude_bottle.manifest.names import OWN_KEYS
 from claude_bottle.plugins.defaults import NO_DEFAULTS, Defaults
 from claude_bottle.plugins.record import Record, Unreadable
 from claude_bottle.plugins.trust import TRUST_VARIABLE, Locked, Rules, fingerprint, normalise
@@ -61,7 +62,7 @@ class Inventory(NamedTuple):
 
     def section_names(self) -> frozenset[str]:
         """Return the names that may stand as sections of a bottle."""
-        return frozenset(row.name for row in self.records)
+        return frozenset(row.name for row in self.records) - OWN_KEYS
 
 
 class Installed(NamedTuple):

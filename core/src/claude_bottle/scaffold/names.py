@@ -3,7 +3,7 @@
 import re
 
 from claude_bottle.errors import BottleError
-from claude_bottle.manifest.names import plugin_name
+from claude_bottle.manifest.names import OWN_KEYS, plugin_name
 from claude_bottle.manifest.types import BottleSection
 from claude_bottle.plugins.inventory import Inventory
 from claude_bottle.plugins.trust import normalise
@@ -12,8 +12,6 @@ from claude_bottle.seam.kinds import Kind
 __all__ = ["check_free", "distribution_of", "package_of", "title_of"]
 
 IDENTIFIER = re.compile(r"[a-z](?:[a-z0-9_-]*[a-z0-9])?")
-FOR_PROVISIONERS = frozenset({"skills", "ssh", "workspace"})
-"""Keys of the manifest itself that a provisioner may be named after, and nobody else."""
 
 
 def check_free(name: str, kind: Kind, inventory: Inventory) -> None:
@@ -23,7 +21,7 @@ def check_free(name: str, kind: Kind, inventory: Inventory) -> None:
         hint = "begin with a letter, end with a letter or digit, and put no dots between"
         raise BottleError(f"{name}: no Python module can be named after it", hint)
     keys = frozenset(BottleSection.__struct_fields__)
-    if name in (keys - FOR_PROVISIONERS if kind == "provisioner" else keys | FOR_PROVISIONERS):
+    if name in (keys - OWN_KEYS if kind == "provisioner" else keys | OWN_KEYS):
         raise BottleError(f"{name} is a key of bottle.yaml itself", "choose another name")
     distribution = normalise(distribution_of(name))
     for row in inventory.defaults.reserved:

@@ -56,13 +56,14 @@ class Contract:
     """The base of all contracts: a subclass names its plugin, and pytest collects what it inherits.
 
     `target` is the entry point's, `module:attribute`; `name` is the entry point's name; `section` is what a manifest
-    would say in the plugin's section.
+    would say in the plugin's section; `asks` are fields of `BottleSpec` that its key fills, as `skills` or `ssh`.
     """
 
     kind: ClassVar[Kind]
     target: ClassVar[str]
     name: ClassVar[str]
     section: ClassVar[Mapping[str, Any]] = {}
+    asks: ClassVar[Mapping[str, Any]] = {}
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -74,7 +75,7 @@ class Contract:
     @classmethod
     def spec(cls, loaded: Loaded) -> BottleSpec:
         """What a small manifest asks for, with the plugin's section."""
-        return make_spec(loaded, cls.section)
+        return msgspec.structs.replace(make_spec(loaded, cls.section), **cls.asks)
 
     def test_it_implements_what_its_kind_must(self, loaded: Loaded) -> None:
         """The hooks that every plugin of this kind answers, and none of another kind."""

@@ -43,16 +43,14 @@ class Inside(Contract):
             yield held
 
     @pytest.fixture
-    def plan(self, loaded: Loaded, ground: Ground) -> Plan:
+    def plan(self, loaded: Loaded, ground: Ground, spec: BottleSpec) -> Plan:
         """The plan in which the plugin takes part."""
-        spec: BottleSpec = msgspec.structs.replace(
-            make_spec(loaded, self.section), backend=Choice(ground.loaded.name, "flag")
-        )
+        spec = msgspec.structs.replace(spec, backend=Choice(ground.loaded.name, "flag"))
         return assemble_plan(spec, Draft(parts=((loaded.name, resolve(loaded, spec, Draft())),)), (), NO_NAMES)
 
 
 class ProvisionerContract(Inside):
-    """What a provisioner promises; a subclass sets `name`, `target` and, as a manifest would, `section`.
+    """What a provisioner promises; a subclass sets `name`, `target` and, as a manifest would, `section` and `asks`.
 
     `stage` (an entry point's name and target) is another backend to work on.
     """

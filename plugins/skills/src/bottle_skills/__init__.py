@@ -1,0 +1,1 @@
+"""The provisioner `skills`: what the user taught an agent, copied into a bottle."""
