@@ -14,7 +14,7 @@ def test_the_agent_has_the_skills_that_the_manifest_names(user: User) -> None:
     (skill / "SKILL.md").write_text("# Reads PDF\n")
     (skill / "scripts" / "run").write_text("#!/bin/sh\necho ran\n")
     (skill / "go").symlink_to("scripts/run")
-    for path, mode in (("SKILL.md", 0o600), ("scripts/run", 0o750), ("scripts", 0o555), ("", 0o700)):
+    for path, mode in (("SKILL.md", 0o600), ("scripts/run", 0o750), ("scripts", 0o711), ("", 0o700)):
         (skill / path).chmod(mode)
     (skill.parent / "not-named").mkdir()
     user.manifest(agent={"skills": ["pdf"]})
@@ -24,7 +24,7 @@ def test_the_agent_has_the_skills_that_the_manifest_names(user: User) -> None:
         "700 d pdf ",
         "600 f pdf/SKILL.md ",
         "777 l pdf/go scripts/run",
-        "555 d pdf/scripts ",
+        "711 d pdf/scripts ",
         "750 f pdf/scripts/run ",
         "# Reads PDF",
         "ran",
