@@ -45,11 +45,9 @@ class Inside(Contract):
             yield held
 
     @pytest.fixture
-    def plan(self, loaded: Loaded, ground: Ground) -> Plan:
+    def plan(self, loaded: Loaded, ground: Ground, spec: BottleSpec) -> Plan:
         """The plan in which the plugin takes part."""
-        spec: BottleSpec = msgspec.structs.replace(
-            make_spec(loaded, self.section), backend=Choice(ground.loaded.name, "flag")
-        )
+        spec = msgspec.structs.replace(spec, backend=Choice(ground.loaded.name, "flag"))
         return assemble_plan(spec, Draft(parts=((loaded.name, resolve(loaded, spec, Draft())),)), (), NO_NAMES)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e_user import User
 
 __all__ = ["Sshd", "make_key"]
 
@@ -84,6 +85,16 @@ class Sshd:
     def known(self, *hosts: str) -> Sequence[str]:
         """Return lines of a `known_hosts` that vouch for it under these names."""
         return [f"[{host}]:{self.port} {self.public}\n" for host in hosts]
+
+    def lead(self, user: User, *hosts: str) -> None:
+        """Let a user's proxy find it under these names, and their `known_hosts` vouch for it."""
+        config = user.config / "config.yaml"
+        lines = "".join(f"    {host}: {self.address}:{self.port}\n" for host in hosts)
+        config.write_text(config.read_text().replace("  hosts:\n", f"  hosts:\n{lines}"))
+        folder = user.home / ".ssh"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with (folder / "known_hosts").open("a") as file:
+            file.writelines(self.known(*hosts))
 
     def close(self) -> None:
         """Stop serving: whoever is logged in is logged out."""
