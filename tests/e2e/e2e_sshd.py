@@ -54,11 +54,20 @@ class Sshd:
             *options,
         )
         (folder / "config").write_text("".join(f"{line}\n" for line in lines))
-        self._process = subprocess.Popen([SSHD, "-D", "-f", folder / "config", "-E", self.log], cwd="/")
+        self._process = self._begin()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([str(SSHD), "-D", "-f", self.folder / "config", "-E", self.log], cwd="/")
         deadline = time.monotonic() + 10
         while b"SSH-2.0" not in self._banner():
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
+        return process
+
+    def restart(self) -> None:
+        """Read the configuration again."""
+        self.close()
+        self._process = self._begin()
 
     def _banner(self) -> bytes:
         try:

@@ -42,7 +42,7 @@ def remote(pair: Pair, internet: Internet, tmp_path_factory: pytest.TempPathFact
     user.manifest({"egress": {"private_addresses": [internet.private]}, "ssh": entries})
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", folder / "repository.git"], check=True)
     bottle = user.detached()
-    silent = user.begin("exec", bottle.name, "--", "ssh", GIT, "sleep 20; echo awake")
+    silent = user.begin("exec", bottle.name, "--", "ssh", GIT, "sleep 12; echo awake")
     yield Remote(bottle, folder, keys, servers, silent)
     silent.kill()
     silent.communicate()
@@ -170,7 +170,7 @@ def test_a_host_that_is_not_an_entry_is_refused(remote: Remote) -> None:
 
 
 def test_a_silent_session_lives(remote: Remote) -> None:
-    """A session that says nothing for twenty seconds, begun before all of this, is not taken for one that is over."""
+    """A session that says nothing for twelve seconds, begun before all of this, is not taken for one that is over."""
     assert remote.silent.communicate(timeout=30) == (b"awake\n", b"")
 
 

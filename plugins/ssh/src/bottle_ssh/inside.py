@@ -57,7 +57,7 @@ def client_entries(
     yield FileEntry(HELPER, resources.files(__package__ or "").joinpath(HELPER).read_bytes())
     for files in names.values():
         for name, line in files.items():
-            yield FileEntry(name, line)
+            yield FileEntry(name, line, 0o600)
     yield FileEntry("config", client_config(around, hosts, names).encode(), 0o600)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["HostKeys", "find_host_keys", "host_text", "known_files"]
+__all__ = ["AUTHORITY", "HostKeys", "find_host_keys", "host_text", "known_files"]
 
 AUTHORITY, REVOKED = "@cert-authority", "@revoked"
 

@@ -10,7 +10,7 @@ from bottle_ssh.agent import KeyAgent
 from bottle_ssh.check import AGENT_VARIABLE, identities, known
 from bottle_ssh.inside import client_entries, look_around
 from bottle_ssh.keys import Identity
-from bottle_ssh.known import HostKeys, host_text
+from bottle_ssh.known import AUTHORITY, HostKeys, host_text
 from bottle_ssh.relay import Allowed, Destination, Relay
 from bottle_ssh.wire import Reader
 from claude_bottle.errors import LaunchError, UnavailableError
@@ -41,10 +41,10 @@ def provision(bottle: Bottle, entries: Sequence[Ssh], answers: Secrets, report: 
         keys: dict[bytes, Allowed] = {}
         names: dict[str, Mapping[str, bytes]] = {}
         for number, (path, identity) in enumerate(found.items(), 1):
-            own = [entry for entry in entries if entry.identity_file == path]
-            blobs = held(agent, identity, own, known_hosts, answers.get(path))
+            own = [(entry, hosts[entry]) for entry in entries if entry.identity_file == path]
+            blobs = held(agent, identity, own, answers.get(path))
             name = f"bottle-{number}"
-            allowed = allow(name, identity, [(entry, hosts[entry]) for entry in own])
+            allowed = allow(name, identity, own)
             keys |= dict.fromkeys(blobs, allowed)
             names[path] = dict(public_files(name, blobs))
         bottle.put(client_entries(around, entries, known_hosts, names), around.folder)
@@ -53,13 +53,22 @@ def provision(bottle: Bottle, entries: Sequence[Ssh], answers: Secrets, report: 
 
 
 def held(
-    agent: KeyAgent, identity: Identity, entries: Sequence[Ssh], known_hosts: str, passphrase: str | None
+    agent: KeyAgent, identity: Identity, hosts: Sequence[tuple[Ssh, HostKeys]], passphrase: str | None
 ) -> frozenset[bytes]:
     """Return the blobs of a key, which whoever holds it is now ready to use."""
     if identity.with_agent:
         return identity.public
-    destinations = [f"{entry.user}@{host_text(entry.host, entry.port)}" for entry in entries]
-    return agent.add(identity.path, destinations, known_hosts, passphrase)
+    destinations: list[str] = []
+    lines: list[str] = []
+    for entry, it in hosts:
+        text = host_text(entry.host, entry.port)
+        lines += it.lines
+        if it.keys:
+            destinations.append(f"{entry.user}@{text}")
+        if it.authorities:  # a certificate names its host without a port, and so does who may certify it
+            destinations.append(f"{entry.user}@{entry.host}")
+            lines += [line.replace(text, entry.host, 1) for line in it.lines if line.startswith(AUTHORITY)]
+    return agent.add(identity.path, destinations, "".join(f"{line}\n" for line in lines), passphrase)
 
 
 def allow(name: str, identity: Identity, hosts: Sequence[tuple[Ssh, HostKeys]]) -> Allowed:

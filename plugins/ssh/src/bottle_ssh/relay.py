@@ -142,35 +142,45 @@ class _Client:
         return answer
 
     def _sign(self, message: bytes, reader: wire.Reader) -> bytes:
-        blob, data = reader.string(), reader.string()
-        reader.number()
+        blob, data, flags = reader.string(), reader.string(), reader.take(4)
         reader.end()
         allowed = self._keys.get(blob)
         if allowed is None:
             self._note("deny", "ssh-key", "sign with a key that the manifest does not name")
             return REFUSAL
-        destination = self._destination(allowed, blob, data)
-        if destination is None:
+        login = self._login(data)
+        destination = None if login is None else self._destination(allowed, login)
+        if login is None or destination is None:
             self._note("deny", "ssh-destination", f"sign with {allowed.key} for another host, user or purpose")
             return REFUSAL
-        agent = self._own if allowed.owner is None else self._owners.get(allowed.owner)
-        answer = REFUSAL if agent is None else wire.ask(agent, message)
+        if allowed.owner is None:
+            # ssh asks for the bare key where it logs in with a certificate of it, and ssh-agent wants the two to agree.
+            answer = wire.ask(
+                self._own, bytes([wire.SIGN]) + wire.pack_string(login.key) + wire.pack_string(data) + flags
+            )
+        else:
+            owner = self._owners.get(allowed.owner)
+            answer = REFUSAL if owner is None else wire.ask(owner, message)
         if answer[0] == wire.SIGNED:
             self._note("allow", "ssh", f"signed with {allowed.key} for {destination}", destination)
         else:
             self._note("deny", "ssh", f"ssh-agent did not sign with {allowed.key} for {destination}", destination)
         return answer
 
-    def _destination(self, allowed: Allowed, blob: bytes, data: bytes) -> Destination | None:
-        """Return where a login with this key goes, None unless it goes where the key may be used."""
+    def _login(self, data: bytes) -> wire.Login | None:
+        """Return the login that is to be signed, None unless it is of the session that this connection has."""
         try:
             login = wire.Login.read(data)
         except ValueError:
             return None
         bound = self._bound
-        if bound is None or login.session != bound.session or login.key != blob:
+        if bound is None or login.session != bound.session or login.host_key not in {None, bound.host_key}:
             return None
-        if login.host_key not in {None, bound.host_key}:
+        return login
+
+    def _destination(self, allowed: Allowed, login: wire.Login) -> Destination | None:
+        """Return where a login with this key, or with its certificate, goes; None unless the key may be used there."""
+        if self._keys.get(login.key) is not allowed:
             return None
         fitting = (it for it in allowed.destinations if it.user == login.user and self._fits(it))
         return next(fitting, None)
