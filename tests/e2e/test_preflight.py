@@ -169,7 +169,6 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        ("ssh", {"bottle": {"ssh": [{"host": "github.com", "user": "git", "identity_file": "~/.ssh/id"}]}}),
         ("workspace", {"bottle": {"workspace": {"mode": "copy"}}}),
         ("runtime", {"bottle": {"runtime": "runsc"}}),
     ],

@@ -9,7 +9,7 @@ import pytest
 pytestmark = [pytest.mark.wheels, pytest.mark.timeout(300)]
 
 MakeEnvironment = Callable[..., Path]
-PLUGINS = {"bwrap", "docker", "mitmproxy", "pipelock", "shell", "skills"}
+PLUGINS = {"bwrap", "docker", "mitmproxy", "pipelock", "shell", "skills", "ssh"}
 
 
 def run(environment: Path, program: str, *arguments: str) -> str:
@@ -57,6 +57,7 @@ def test_core_alone_brings_no_heavy_library(core: Path) -> None:
         ("bottle-mitmproxy", "mitmproxy"),
         ("bottle-pipelock", "pipelock"),
         ("bottle-skills", "skills"),
+        ("bottle-ssh", "ssh"),
     ],
 )
 def test_one_plugin_is_listed_beside_core(make_environment: MakeEnvironment, distribution: str, plugin: str) -> None:

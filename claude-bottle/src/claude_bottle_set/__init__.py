@@ -12,6 +12,7 @@ DEFAULTS = Defaults(
         Reserved("proxy", "mitmproxy", "bottle-mitmproxy"),
         Reserved("proxy", "pipelock", "bottle-pipelock"),
         Reserved("provisioner", "skills", "bottle-skills"),
+        Reserved("provisioner", "ssh", "bottle-ssh"),
         Reserved("agent", "shell", "bottle-claude"),
     ),
 )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a plugin that is only listed or planned with pays for none 
     from claude_bottle.plan.spec import BottleSpec, Draft
     from claude_bottle.seam.bottle import Bottle
     from claude_bottle.seam.cleanup import CleanupPlan
+    from claude_bottle.seam.event import Event
     from claude_bottle.seam.owner import Launch
     from claude_bottle.seam.part import Part
     from claude_bottle.seam.probe import ProbeResult
@@ -86,8 +87,12 @@ class Specs:
         """Provisioner: put the skills in."""
 
     @first
-    def provision_ssh(self, bottle: Bottle, plan: Plan) -> None:
-        """Provisioner: let the agent use keys that it cannot read."""
+    def provision_ssh(self, bottle: Bottle, plan: Plan, answers: Secrets, report: Callable[[Event], None]) -> None:
+        """Provisioner: let the agent use keys that it cannot read.
+
+        `answers` are to the questions of its own part of the plan. `report` puts an event on the bottle's record;
+        it may be called from any thread, and does nothing once the bottle is being taken down.
+        """
 
     @first
     def provision_git(self, bottle: Bottle, plan: Plan) -> None:
@@ -129,7 +134,9 @@ class Hooks(Protocol):
     def provision_ca(self, *, bottle: Bottle, plan: Plan, ca: bytes) -> bool | None: ...  # noqa: D102
     def provision_prompt(self, *, bottle: Bottle, plan: Plan) -> str | None: ...  # noqa: D102
     def provision_skills(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
-    def provision_ssh(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
+    def provision_ssh(  # noqa: D102
+        self, *, bottle: Bottle, plan: Plan, answers: Secrets, report: Callable[[Event], None]
+    ) -> None: ...
     def provision_git(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
     def provision(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
     def collect(self, *, bottle: Bottle, plan: Plan) -> Sequence[str] | None: ...  # noqa: D102

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from claude_bottle.declare import NoSection
 from claude_bottle.errors import Problem
 from claude_bottle.manifest.types import Egress, EnvEntry, Secret
-from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems, resolve_env
+from claude_bottle.plan.environment import (
+    EnvNames,
+    SecretSources,
+    env_names,
+    env_problems,
+    question_problems,
+    resolve_answers,
+    resolve_env,
+)
 from claude_bottle.plan.spec import BottleSpec, Choice
 from claude_bottle.seam.part import Part
 
@@ -87,8 +95,23 @@ def test_every_value_that_cannot_be_had_is_a_problem() -> None:
             "start it from a terminal, or give --secret-file S=PATH",
             "bottles.dev.env.S",
         ),
+    ]
+
+
+def test_what_a_plugin_needs_is_asked_for_like_a_secret() -> None:
+    """A plugin's question is a problem without a terminal unless a file answers it, and so is an answer to none."""
+    questions = [("id_work", "Passphrase of id_work"), ("id_home", "Passphrase of id_home")]
+    files = {"id_home": "from a file", "U": "stray", "S": "a secret of the manifest"}
+    sources = SecretSources({}, files)
+    assert question_problems(spec({"S": Secret(secret="Token")}), questions, sources) == [
+        Problem(
+            "id_work: Passphrase of id_work cannot be asked for without a terminal",
+            "start it from a terminal, or give --secret-file id_work=PATH",
+        ),
         Problem("--secret-file U: the manifest has no secret of this name", "check the name"),
     ]
+    answers = resolve_answers(questions, SecretSources({}, files, answer))
+    assert dict(answers) == {"id_work": "answer to Passphrase of id_work", "id_home": "from a file"}
 
 
 def test_a_secret_file_goes_before_the_question() -> None:

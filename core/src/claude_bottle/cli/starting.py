@@ -14,7 +14,7 @@ from claude_bottle.launch.prepare import Prepared
 from claude_bottle.launch.signals import Interrupted, Signals
 from claude_bottle.launch.sources import Surroundings
 from claude_bottle.launch.team import ask_maybe
-from claude_bottle.plan.environment import resolve_env
+from claude_bottle.plan.environment import resolve_answers, resolve_env
 from claude_bottle.plan.view import render_text, view_plan
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.printable import printable
@@ -35,12 +35,13 @@ def start(prepared: Prepared, around: Surroundings, *, yes: bool, detach: bool, 
     if not yes and not stdin_is_terminal():
         raise BottleError("there is no terminal to ask on", "add --yes once you have seen it with --dry-run")
     say(render_text(view_plan(prepared.plan)).rstrip("\n"))
-    warm, secrets, signals = None, None, Signals()
+    warm, secrets, answers, signals = None, None, Secrets(), Signals()
     try:
         with signals.caught():
             with signals.held():
                 warm = None if detach else warm_up(prepared)
             if settle_approval(prepared, around, yes=yes):
+                answers = resolve_answers(prepared.questions, prepared.secret_sources)
                 secrets = resolve_env(prepared.spec, prepared.names, prepared.secret_sources)
     except Interrupted as interruption:
         say("")
@@ -52,15 +53,15 @@ def start(prepared: Prepared, around: Surroundings, *, yes: bool, detach: bool, 
         say("not started")
         return FAILED
     if detach:
-        return in_background(prepared.plan.slug, lambda report: _supervise(prepared, secrets, report))
-    return _foreground(prepared, secrets, warm, timings=timings)
+        return in_background(prepared.plan.slug, lambda report: _supervise(prepared, secrets, answers, report))
+    return _foreground(prepared, secrets, answers, warm, timings=timings)
 
 
-def _foreground(prepared: Prepared, secrets: Secrets, warm: Warm | None, *, timings: bool) -> int:
+def _foreground(prepared: Prepared, secrets: Secrets, answers: Secrets, warm: Warm | None, *, timings: bool) -> int:
     phases = Phases()
     events: list[Event] = []
     try:
-        with launched(prepared, secrets, warm, Console(phases, say)) as running:
+        with launched(prepared, secrets, warm, Console(phases, say), answers=answers) as running:
             events = running.events
             code = _attach(prepared, running)
             _bring_out(prepared, running)
@@ -72,7 +73,7 @@ def _foreground(prepared: Prepared, secrets: Secrets, warm: Warm | None, *, timi
     return code
 
 
-def _supervise(prepared: Prepared, secrets: Secrets, report: Report) -> int:
+def _supervise(prepared: Prepared, secrets: Secrets, answers: Secrets, report: Report) -> int:
     """Hold a bottle that outlives its terminal: until its command ends, or it is stopped."""
     events: list[Event] = []
     said: list[str] = []
@@ -83,7 +84,7 @@ def _supervise(prepared: Prepared, secrets: Secrets, report: Report) -> int:
 
     try:
         console = Console(Phases(show=False), note)
-        with launched(prepared, secrets, None, console, detach=True) as running:
+        with launched(prepared, secrets, None, console, answers=answers, detach=True) as running:
             events = running.events
             report(running.bottle.name, said)
             code = 0

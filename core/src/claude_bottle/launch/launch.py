@@ -74,17 +74,25 @@ def warm_up(prepared: Prepared) -> Warm | None:
 
 @contextmanager
 def launched(
-    prepared: Prepared, secrets: Secrets, warm: Warm | None, console: Console, *, detach: bool = False
+    prepared: Prepared,
+    secrets: Secrets,
+    warm: Warm | None,
+    console: Console,
+    *,
+    answers: Secrets | None = None,
+    detach: bool = False,
 ) -> Generator[Running]:
     """Bring a bottle up and yield it; on the way out everything is removed, in reverse order.
 
+    `secrets` are the bottle's own, `answers` those that its provisioners asked for.
     The body runs with signals turned into `Interrupted`; the way up and the way back hold them back.
     """
     signals, undo = Signals(), Undo()
     launch = Launch(label=randomness.token_hex(8), owner=Owner.current(), detach=detach)
     with signals.caught():
         try:
-            yield _bring_up(prepared, secrets, warm, console, _Course(launch, signals, undo))
+            course = _Course(launch, signals, undo, answers or Secrets())
+            yield _bring_up(prepared, secrets, warm, console, course)
         finally:
             try:
                 signals.silence()
@@ -105,6 +113,7 @@ class _Course(NamedTuple):
     launch: Launch
     signals: Signals
     undo: Undo
+    answers: Secrets
 
 
 def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: Console, course: _Course) -> Running:
@@ -134,7 +143,7 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with phase("proof"):
         ask_maybe(backend, lambda: prove_isolation(plan, site, bottle))
     with phase("provision"):
-        prompt = _provision(prepared, bottle)
+        prompt = _provision(prepared, bottle, course.answers, watch.report)
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
         _announce(prepared, course, bottle, proxy)
     return Running(bottle, course.launch, watch, prompt)
@@ -194,7 +203,7 @@ def fingerprint(ca: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def _provision(prepared: Prepared, bottle: Bottle) -> str | None:
+def _provision(prepared: Prepared, bottle: Bottle, answers: Secrets, report: Callable[[Event], None]) -> str | None:
     """Run the other steps in their order: prompt, skills, ssh, git, then anything else."""
     plan, team = prepared.plan, prepared.team
     agent = team.agent
@@ -204,7 +213,10 @@ def _provision(prepared: Prepared, bottle: Bottle) -> str | None:
         ask_maybe(loaded, lambda hooks=hooks: hooks.provision_skills(bottle=bottle, plan=plan))
     for loaded in team.provisioners:
         hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision_ssh(bottle=bottle, plan=plan))
+        ask_maybe(
+            loaded,
+            lambda hooks=hooks: hooks.provision_ssh(bottle=bottle, plan=plan, answers=answers, report=report),
+        )
     for loaded in team.provisioners:
         hooks = loaded.hooks
         ask_maybe(loaded, lambda hooks=hooks: hooks.provision_git(bottle=bottle, plan=plan))

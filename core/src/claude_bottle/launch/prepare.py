@@ -15,8 +15,8 @@ from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
 from claude_bottle.manifest.names import nearest
-from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Workspace
-from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems
+from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Ssh, Workspace
+from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems, question_problems
 from claude_bottle.plan.hosts import check_answer, inspect_problems, wanted_rules
 from claude_bottle.plan.plan import Plan, assemble_plan
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
@@ -35,6 +35,7 @@ class Prepared(NamedTuple):
     team: Team
     spec: BottleSpec
     names: EnvNames
+    questions: tuple[tuple[str, str], ...]
     secret_sources: SecretSources
     sources: Sources
     not_checked: tuple[str, ...]
@@ -60,6 +61,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     sections, found = type_sections(chosen.loaded, bottle)
     problems += found
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
+    spec = replace(spec, ssh=tuple(_resolved(entry, around, sources) for entry in spec.ssh))
     problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]
@@ -68,8 +70,16 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
-    plan, names = _resolve(team, spec, around, sources)
-    return Prepared(plan, team, spec, names, secrets, sources, not_checked)
+    draft = _resolve(team, spec, sources)
+    parts = [part for _, part in draft.parts]
+    questions = tuple(question for part in parts for question in part.questions)
+    if problems := question_problems(spec, questions, secrets):
+        raise ProblemsError([_located(problem, sources) for problem in problems])
+    names = env_names(spec, parts, around.environ)
+    plan = assemble_plan(spec, draft, parts[-1].rules or (), names, _notes(team, spec, sources))
+    if not plan.argv:
+        raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
+    return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
 
 
 def _requirement_problems(manifest: Manifest, sources: Sources) -> list[Problem]:
@@ -128,6 +138,7 @@ def _spec(
         bottle=agent.bottle,
         agent_plugin=agent.agent,
         backend=chosen.backend,
+        backend_traits=chosen.team.backend.plugin.backend_traits if chosen.team else None,
         proxy=chosen.proxy,
         egress=bottle.egress,
         folder=sources.manifest.path.parent,
@@ -141,6 +152,11 @@ def _spec(
         upstream=upstream,
         sections=sections,
     )
+
+
+def _resolved(entry: Ssh, around: Surroundings, sources: Sources) -> Ssh:
+    """Return an entry with the path of its key as it is on this machine."""
+    return replace(entry, identity_file=str(resolve_path(sources.manifest.path, entry.identity_file, around.home)))
 
 
 def _upstream(around: Surroundings, sources: Sources) -> Upstream:
@@ -206,7 +222,8 @@ def _machine_problems(plugins: Iterable[Loaded]) -> list[Problem]:
     return problems
 
 
-def _resolve(team: Team, spec: BottleSpec, around: Surroundings, sources: Sources) -> tuple[Plan, EnvNames]:
+def _resolve(team: Team, spec: BottleSpec, sources: Sources) -> Draft:
+    """Return every plugin's part, the proxy's last."""
     draft = Draft()
     for loaded in team.before_proxy:
         draft = _extend(draft, loaded, spec)
@@ -218,11 +235,7 @@ def _resolve(team: Team, spec: BottleSpec, around: Surroundings, sources: Source
     rules = draft.parts[-1][1].rules or ()
     if (fault := check_answer(wanted, rules)) is not None:
         raise PluginError(team.proxy.name, f"proxy {team.proxy.name}: {fault}")
-    names = env_names(spec, [part for _, part in draft.parts], around.environ)
-    plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
-    if not plan.argv:
-        raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
-    return plan, names
+    return draft
 
 
 def _notes(team: Team, spec: BottleSpec, sources: Sources) -> list[tuple[str, str]]:

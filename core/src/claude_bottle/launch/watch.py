@@ -19,17 +19,43 @@ LAST_EVENTS = 2.0
 
 
 class Watch(NamedTuple):
-    """Both threads, what they have seen so far, and whether the end is now expected."""
+    """Both threads, what they have seen so far, and whether the end is now expected.
+
+    `report` puts an event of someone else's on the record; it does nothing once the end is expected.
+    """
 
     recorder: threading.Thread
     guard: threading.Thread
     expected: threading.Event
     ended: threading.Event
     events: list[Event]
+    report: Callable[[Event], None]
 
     def finish(self) -> None:
         """Wait for the last events, after the proxy was stopped."""
         self.recorder.join(LAST_EVENTS)
+
+
+class _Ledger:
+    """Keeps events in the evidence, redacted, and the first of them in memory."""
+
+    def __init__(self, evidence: EvidenceFile, redactor: Redactor, expected: threading.Event) -> None:
+        self.events: list[Event] = []
+        self._evidence = evidence
+        self._redactor = redactor
+        self._expected = expected
+
+    def keep(self, reported: Event) -> None:
+        """Keep one event."""
+        event = shortened(self._redactor.event(reported))
+        if len(self.events) < KEPT:
+            self.events.append(event)
+        self._evidence.write(event)
+
+    def report(self, event: Event) -> None:
+        """Keep one event of somebody who may outlive the evidence."""
+        if not self._expected.is_set():
+            self.keep(event)
 
 
 def watch_proxy(
@@ -40,16 +66,13 @@ def watch_proxy(
     `unrecorded` is the host that core itself asks for to prove the refusal: nothing that the agent did.
     """
     expected, ended = threading.Event(), threading.Event()
-    events: list[Event] = []
+    ledger = _Ledger(evidence, redactor, expected)
 
     def record() -> None:
         try:
             for reported in proxy.events():
                 if reported.host != unrecorded:
-                    event = shortened(redactor.event(reported))
-                    if len(events) < KEPT:
-                        events.append(event)
-                    evidence.write(event)
+                    ledger.keep(reported)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever ends the record, the user must know that it ended
             if not expected.is_set():
                 alarm(f"events of the proxy are no longer recorded: {error}")
@@ -64,4 +87,4 @@ def watch_proxy(
     watcher = threading.Thread(target=guard, name="proxy guard", daemon=True)
     recorder.start()
     watcher.start()
-    return Watch(recorder, watcher, expected, ended, events)
+    return Watch(recorder, watcher, expected, ended, ledger.events, ledger.report)

@@ -12,7 +12,15 @@ from claude_bottle.plan.spec import BottleSpec
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.secrets import Secrets
 
-__all__ = ["EnvNames", "SecretSources", "env_names", "env_problems", "resolve_env"]
+__all__ = [
+    "EnvNames",
+    "SecretSources",
+    "env_names",
+    "env_problems",
+    "question_problems",
+    "resolve_answers",
+    "resolve_env",
+]
 
 
 class EnvNames(NamedTuple):
@@ -69,7 +77,22 @@ def env_problems(spec: BottleSpec, sources: SecretSources) -> list[Problem]:
                 )
                 for variable in missing
             ]
-    known = {name for name, entry in spec.env if isinstance(entry, Secret)}
+    return problems
+
+
+def question_problems(spec: BottleSpec, questions: Sequence[tuple[str, str]], sources: SecretSources) -> list[Problem]:
+    """Return a problem for each question of a plugin that nobody can be asked, and for each answer to none at all."""
+    problems: list[Problem] = []
+    if sources.ask is None:
+        problems += [
+            Problem(
+                f"{name}: {question} cannot be asked for without a terminal",
+                f"start it from a terminal, or give --secret-file {name}=PATH",
+            )
+            for name, question in questions
+            if name not in sources.files
+        ]
+    known = {name for name, entry in spec.env if isinstance(entry, Secret)} | {name for name, _ in questions}
     problems += [
         Problem(f"--secret-file {name}: the manifest has no secret of this name", "check the name")
         for name in sources.files
@@ -93,6 +116,16 @@ def resolve_env(spec: BottleSpec, names: EnvNames, sources: SecretSources) -> Se
                 part.text if isinstance(part, Text) else _value(part, sources.environ) for part in parse_env(entry)
             )
     return Secrets(values)
+
+
+def resolve_answers(questions: Sequence[tuple[str, str]], sources: SecretSources) -> Secrets:
+    """Return the answer to each plugin's question, by its name; asked after those of the environment."""
+    return Secrets(
+        {
+            name: sources.files[name] if name in sources.files else _ask(name, question, sources)
+            for name, question in questions
+        }
+    )
 
 
 def _ask(name: str, question: str, sources: SecretSources) -> str:

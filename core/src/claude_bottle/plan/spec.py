@@ -8,6 +8,7 @@ from msgspec import Struct
 from claude_bottle.manifest.types import Egress, EnvEntry, Ssh, Workspace
 from claude_bottle.seam.levels import HostRule
 from claude_bottle.seam.part import Part
+from claude_bottle.seam.traits import BackendTraits
 
 __all__ = ["BottleSpec", "Choice", "Draft", "Upstream", "find_section"]
 
@@ -36,7 +37,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
 class BottleSpec(Struct, frozen=True, kw_only=True):
     """What is asked for. `words` stand after `--`; `folder` is the manifest's, to which its paths are relative.
 
-    `sections` are typed: one for each selected plugin, by the plugin's name.
+    `sections` are typed: one for each selected plugin, by the plugin's name. `backend_traits` is None where the
+    backend or another plugin could not be had, so that nothing will start. Paths of `ssh` are absolute.
     """
 
     agent: str
@@ -47,6 +49,7 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
     proxy: Choice
     egress: Egress
     folder: Path
+    backend_traits: BackendTraits | None = None
     runtime: str | None = None
     env: tuple[tuple[str, EnvEntry], ...] = ()
     ssh: tuple[Ssh, ...] = ()

@@ -1,13 +1,14 @@
 """A running bottle, the only handle through which anything inside is touched."""
 
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from claude_bottle.seam.tree import Entry
 
-__all__ = ["Bottle", "Dial", "ExecResult", "Sightings"]
+__all__ = ["Bottle", "Dial", "ExecResult", "Service", "Sightings", "SocketBottle"]
 
 
 class ExecResult(Struct, frozen=True):
@@ -103,4 +104,29 @@ class Bottle(Protocol):
 
     def stop(self) -> None:
         """End everything in it and remove it. Idempotent."""
+        ...
+
+
+class Service(Protocol):
+    """What answers, on this machine, whoever connects to a socket inside: the agent, who is trusted with nothing."""
+
+    def serve(self, connection: socket.socket) -> None:
+        """Talk with one client until either side ends; called in a thread of its own. The caller closes the socket."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything: the bottle has ended, and with it every connection. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class SocketBottle(Bottle, Protocol):
+    """A bottle of a backend whose traits have `unix`, in the process that launched it."""
+
+    def serve_socket(self, path: str, service: Service) -> None:
+        """Make a unix socket at the absolute path `path` inside, in the place of what is there, answered by `service`.
+
+        The agent's user can connect to it. From now on `service` is the bottle's own: it is closed when the bottle
+        ends, however that is, and at once where this fails. UnavailableError from any other process.
+        """
         ...

@@ -10,6 +10,7 @@ from claude_bottle.testing.faults import FaultContract
 from claude_bottle.testing.ground import GroundFixtures
 from claude_bottle.testing.isolation import IsolationContract
 from claude_bottle.testing.lives import LifeContract
+from claude_bottle.testing.sockets import SocketContract
 from claude_bottle.testing.terminals import TerminalContract
 from claude_bottle.testing.trees import TreeContract
 
@@ -26,6 +27,7 @@ class BackendContract(
     TreeContract,
     TerminalContract,
     IsolationContract,
+    SocketContract,
     FaultContract,
     Contract,
 ):

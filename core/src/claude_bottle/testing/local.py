@@ -18,9 +18,10 @@ from claude_bottle.errors import BottleError, DeadlineError, NotFoundError, Unav
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import BottleSpec, Draft
-from claude_bottle.seam.bottle import Bottle, Dial, ExecResult, Sightings
+from claude_bottle.seam.bottle import Bottle, Dial, ExecResult, Service, Sightings
 from claude_bottle.seam.environ import proxy_environment
 from claude_bottle.seam.folders import private_dir, runtime_dir
+from claude_bottle.seam.listening import Listening
 from claude_bottle.seam.owner import Launch
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import ProbeResult
@@ -112,6 +113,7 @@ class LocalBottle:
         own = {"PATH": os.defpath, "HOME": str(self.folder), "TMPDIR": str(self.folder), "USER": "agent"}
         self._env = {**own, **proxy_environment(site.listen.host, site.listen.port), **env}
         self._site = site
+        self._served: list[Listening] = []
 
     @property
     def state(self) -> Literal["running", "stopped"]:
@@ -174,8 +176,24 @@ class LocalBottle:
         """Dial from this machine, which sees everything."""
         return Sightings(tuple(dial_once(it) for it in dials), tuple(True for _ in names))
 
+    def serve_socket(self, path: str, service: Service) -> None:
+        """Listen in the folder."""
+        place = self._inside(path)
+        place.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(str(place))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            service.close()
+            raise BottleError(f"{path} cannot be a socket: {error}") from error
+        self._served.append(Listening(listener, service))
+
     def stop(self) -> None:
         """Remove the folder."""
+        for served in self._served:
+            served.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _inside(self, path: str) -> Path:
@@ -291,4 +309,4 @@ class LocalBackend:
         """Have nothing to do."""
 
 
-PLUGIN = backend(LocalBackend(), section=NoSection, traits=BackendTraits(runs="process", confines=False))
+PLUGIN = backend(LocalBackend(), section=NoSection, traits=BackendTraits(runs="process", unix=True, confines=False))

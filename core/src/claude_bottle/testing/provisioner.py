@@ -10,7 +10,9 @@ from claude_bottle.plan.environment import EnvNames
 from claude_bottle.plan.plan import Plan, assemble_plan
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft
 from claude_bottle.plugins.load import Loaded
+from claude_bottle.seam.event import Event
 from claude_bottle.seam.kinds import Kind
+from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.tree import FileEntry
 from claude_bottle.testing.contract import Contract, load_target, make_spec, resolve
 from claude_bottle.testing.ground import Ground, Held, ground_of
@@ -89,7 +91,8 @@ class ProvisionerContract(Inside):
 def provision(loaded: Loaded, held: Held, plan: Plan) -> None:
     """Run the steps of a launch in their order."""
     for step in STEPS:
-        getattr(loaded.hooks, step)(bottle=held.bottle, plan=plan)
+        more = {"answers": Secrets(), "report": list[Event]().append} if step == "provision_ssh" else {}
+        getattr(loaded.hooks, step)(bottle=held.bottle, plan=plan, **more)
 
 
 class AgentContract(Inside):

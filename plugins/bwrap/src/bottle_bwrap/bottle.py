@@ -17,7 +17,7 @@ from bottle_bwrap.record import Record
 from bottle_bwrap.streams import MOST, Feed, Writer, reader, run_piped
 from bottle_bwrap.trust import TrustFiles
 from claude_bottle.errors import BottleError, LaunchError, NotFoundError, UnavailableError
-from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
+from claude_bottle.seam.bottle import Dial, ExecResult, Service, Sightings
 from claude_bottle.seam.tree import Entry, checked_path, pack, unpack
 
 __all__ = ["BwrapBottle"]
@@ -36,7 +36,8 @@ class Seen(Struct, frozen=True):
 class BwrapBottle:
     """A bottle: what is known of it, a channel to its agent server, and how it is ended.
 
-    `trust` is what the launching process alone has: the files in which programs inside look for a CA.
+    What the launching process alone has: `trust`, the files in which programs inside look for a CA, and `keep`,
+    which takes what must be undone when the bottle ends.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class BwrapBottle:
         alive: Callable[[], bool],
         end: Callable[[], None],
         trust: TrustFiles | None = None,
+        keep: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._record = record
         self._channel = channel
         self._alive = alive
         self._end = end
         self.trust = trust
+        self._keep = keep
 
     def __repr__(self) -> str:
         return f"<BwrapBottle {self.name}>"
@@ -155,6 +158,20 @@ class BwrapBottle:
         if len(answers) != len(dials) or len(seen.resolved) != len(names):
             raise LaunchError(f"the bottle {self.name} did not say all that it was asked")
         return Sightings(answers, seen.resolved)
+
+    def serve_socket(self, path: str, service: Service) -> None:
+        """See `seam.bottle.SocketBottle`: the listener is made inside, and comes to this process."""
+        from claude_bottle.seam.listening import Listening  # noqa: PLC0415 - most bottles have no socket
+
+        with ExitStack() as failing:
+            failing.callback(service.close)
+            checked_path(path)
+            if self._keep is None:
+                raise UnavailableError(f"another process launched {self.name}", "it alone can answer a socket in it")
+            with self._channel.request({"op": "listen", "path": path}) as reply:
+                listener = reply.listener()
+            self._keep(Listening(listener, service).close)
+            failing.pop_all()
 
     def stop(self) -> None:
         """See `seam.bottle.Bottle`."""

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -73,6 +74,16 @@ class Reply:
             close_all(fds)
             raise LaunchError(f"the bottle {self._channel.name} opened no terminal")
         return fds[0]
+
+    def listener(self) -> socket.socket:
+        """Wait for the unix listener that was made inside."""
+        self.socket.settimeout(PATIENCE)
+        answer, fds = self._next()
+        if len(fds) != 1 or not stat.S_ISSOCK(os.fstat(fds[0]).st_mode):
+            close_all(fds)
+            reason = answer.get("error", "it sent none")
+            raise LaunchError(f"the bottle {self._channel.name} made no socket: {reason}")
+        return socket.socket(fileno=fds[0])
 
     def returncode(self, timeout: float | None = None) -> int:
         """Wait for the exit code, 0 to 255; DeadlineError after `timeout` seconds."""

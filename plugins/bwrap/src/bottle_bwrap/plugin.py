@@ -115,4 +115,6 @@ class BwrapBackend:
         remove_leftovers(plan)
 
 
-PLUGIN = backend(BwrapBackend(), section=BwrapSection, traits=BackendTraits(runs="process", listen=frozenset({"fd"})))
+PLUGIN = backend(
+    BwrapBackend(), section=BwrapSection, traits=BackendTraits(runs="process", listen=frozenset({"fd"}), unix=True)
+)

@@ -98,7 +98,14 @@ class BwrapSite:
         with sandbox.explaining():
             channel.take_environment({**base_environment(), **environment})
         self._stack.callback(Relay(self.folder, sandbox.control).close)
-        return BwrapBottle(self.record, channel, alive=sandbox.alive, end=self.close, trust=self._trust)
+        return BwrapBottle(
+            self.record,
+            channel,
+            alive=sandbox.alive,
+            end=self.close,
+            trust=self._trust,
+            keep=self._stack.callback,
+        )
 
     def close(self) -> None:
         """See `seam.sidecar.Site`: in reverse order, each step whatever became of the others."""

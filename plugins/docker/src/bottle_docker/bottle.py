@@ -3,6 +3,7 @@
 import io
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal
 
@@ -12,8 +13,8 @@ from bottle_docker.execs import MOST, Feed, Place, copied, run_command, wrapped
 from bottle_docker.labels import Mark
 from bottle_docker.look import look_argv, look_input, read_answers
 from bottle_docker.trust import Trust
-from claude_bottle.errors import BottleError, LaunchError, NotFoundError
-from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
+from claude_bottle.errors import BottleError, LaunchError, NotFoundError, UnavailableError
+from claude_bottle.seam.bottle import Dial, ExecResult, Service, Sightings
 from claude_bottle.seam.tree import Entry, FolderEntry, checked_path, pack, unpack
 
 __all__ = ["DockerBottle"]
@@ -24,7 +25,10 @@ ROOT = "0:0"
 
 
 class DockerBottle:
-    """A bottle: its container, and how it is ended. `trust` is what the launching process alone has."""
+    """A bottle: its container, and how it is ended.
+
+    What the launching process alone has: `trust`, and `keep`, which takes what must be undone when the bottle ends.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class DockerBottle:
         *,
         end: Callable[[], None],
         trust: Trust | None = None,
+        keep: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._engine = engine
         self._container = container
@@ -42,6 +47,7 @@ class DockerBottle:
         self._mark = mark
         self._end = end
         self._trust = trust
+        self._keep = keep
 
     def __repr__(self) -> str:
         return f"<DockerBottle {self.name}>"
@@ -133,6 +139,18 @@ class DockerBottle:
             return False
         self._trust.fill(self._engine, ca)
         return True
+
+    def serve_socket(self, path: str, service: Service) -> None:
+        """See `seam.bottle.SocketBottle`. The agent's own user makes it."""
+        from bottle_docker.carry import Carried  # noqa: PLC0415 - most bottles have no socket
+
+        with ExitStack() as failing:
+            failing.callback(service.close)
+            checked_path(path)
+            if self._keep is None:
+                raise UnavailableError(f"another process launched {self.name}", "it alone can answer a socket in it")
+            self._keep(Carried(self._place(), path, service).close)
+            failing.pop_all()
 
     def stop(self) -> None:
         """See `seam.bottle.Bottle`."""

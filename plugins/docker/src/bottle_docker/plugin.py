@@ -148,4 +148,4 @@ def _connect(address: "Address", process: int) -> "Engine":
     return engine
 
 
-PLUGIN = backend(DockerBackend(), section=DockerSection, traits=BackendTraits(runs="image", root=True))
+PLUGIN = backend(DockerBackend(), section=DockerSection, traits=BackendTraits(runs="image", unix=True, root=True))

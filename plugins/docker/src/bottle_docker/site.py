@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from ipaddress import IPv4Network
 from socket import AF_INET
 from threading import Event
@@ -64,6 +64,7 @@ class DockerSite:
         self._long = [self._pool.submit(self._agent_image)]
         self._agent = self._pool.submit(self._make_agent, self._long[0])
         self._stdin: Stream | None = None
+        self._kept = ExitStack()
 
     @property
     def runs(self) -> Runs:
@@ -122,15 +123,26 @@ class DockerSite:
         tail = Tail(self._stdin)
         if next(tail.lines(STARTING), b"") != b"ready":
             raise LaunchError(f"the bottle {made.name} did not start: {tail.last_words or 'it said nothing'}")
-        return DockerBottle(self._engine, made.container, made.name, self._mark, end=self.close, trust=made.trust)
+        return DockerBottle(
+            self._engine,
+            made.container,
+            made.name,
+            self._mark,
+            end=self.close,
+            trust=made.trust,
+            keep=self._kept.callback,
+        )
 
     def close(self) -> None:
         """See `seam.sidecar.Site`: by the launch's label, also what no answer was had about. Idempotent."""
         self._ended.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._stdin is not None:
-            self._stdin.close()
-        sweep(self._engine, self._mark.launch)
+        try:
+            self._kept.close()
+        finally:
+            if self._stdin is not None:
+                self._stdin.close()
+            sweep(self._engine, self._mark.launch)
 
     def _network(self, kind: str, pool: IPv4Network, options: Mapping[str, str]) -> Segment:
         labels = self._mark.labels("network")

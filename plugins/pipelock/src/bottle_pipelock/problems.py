@@ -34,10 +34,11 @@ def _upstream_problems(spec: BottleSpec) -> Iterator[Problem]:
             f"unset HTTPS_PROXY if this machine has another way out, {OTHER}",
         )
     for name, place in spec.upstream.hosts:
-        if place.rpartition(":")[2] not in DIALLED:
+        asked = DIALLED | {str(entry.port) for entry in spec.ssh if entry.host == name}
+        if place.rpartition(":")[2] not in asked:
             yield Problem(
                 f"upstream.hosts: {name}: {place}: pipelock dials the port that was asked for, and no other",
-                f"let the upstream listen at 443 or 80, {OTHER}",
+                f"let the upstream listen at {' or '.join(sorted(asked))}, {OTHER}",
             )
     for network in spec.egress.private_addresses:
         if network.endswith("/0"):

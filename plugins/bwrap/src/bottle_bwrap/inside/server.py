@@ -112,6 +112,8 @@ class Server:
             finish(reply, {"rc": 0})
         elif request["op"] == "terminal":
             self.begin_terminal(request, reply)
+        elif request["op"] == "listen":
+            listen(request["path"], reply)
         else:
             self.fork(request, reply, stdio, terminal=False)
 
@@ -180,6 +182,16 @@ class Server:
         self.poll.unregister(reply)
         del self.leaders[reply.fileno()]
         return reply
+
+
+def listen(path: str, reply: socket.socket) -> None:
+    """Make a unix listener in the place of what is at `path`, and send it out: who connects talks to the launcher."""
+    with reply, socket.socket(socket.AF_UNIX) as listener:
+        if os.path.lexists(path):
+            os.unlink(path)  # noqa: PTH108 - pathlib costs 5 ms here
+        listener.bind(path)
+        listener.listen(32)
+        send(reply, b"{}", [listener.fileno()])
 
 
 def awake(_number: int, _frame: object) -> None:

@@ -1,0 +1,1 @@
+"""The provisioner `ssh`: the agent uses keys that it can never read."""
