@@ -12,7 +12,7 @@ from claude_bottle.launch.prove import prove_isolation, refused_name
 from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice
 from claude_bottle.seam.bottle import Dial, Sightings
-from claude_bottle.seam.sidecar import Address
+from claude_bottle.seam.sidecar import Address, Outpost
 from claude_bottle.seam.traits import Listen
 
 REFUSED = b"HTTP/1.1 403 Forbidden\r\n\r\n"
@@ -105,3 +105,58 @@ def test_no_witness_at_all_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(View, "witness", none)
     with pytest.raises(ProofError, match="no witness"):
         prove(View())
+
+
+class Far(View):
+    """A bottle whose host is another machine: what its outpost sees there is given."""
+
+    def __init__(self, *, echo: bool = True, known: bool = True, **inside: Any) -> None:
+        super().__init__(**inside)
+        self.echo, self.known = echo, known
+        self.names: list[str] = []
+
+    def look(self, dials: Sequence[Dial], names: Sequence[str]) -> Sightings:
+        """Note the names too."""
+        self.names += names
+        return super().look(dials, names)
+
+    def look_there(self, dials: Sequence[Dial], names: Sequence[str]) -> Sightings:
+        """Answer as a witness does, or with words of its own."""
+        answers = tuple(dial.send if self.echo else b"witness" for dial in dials)
+        return Sightings(answers=answers, resolved=(self.known,) * len(names))
+
+    @contextmanager
+    def witness(self) -> Generator[Any]:
+        """Have one on a machine with an address of no machine."""
+        with super().witness() as here:
+            there = (Address("192.0.2.1", 9), Address("192.0.2.2", 9))
+            yield Outpost(host="far.test", addresses=there, look=self.look_there, here=tuple(here))
+
+
+def test_a_host_elsewhere_is_witnessed_from_there() -> None:
+    """What its witnesses answered to is dialled from inside, beside this machine's; a name that it resolves is asked."""
+    far = Far()
+    prove(far)
+    assert [dial.host for dial in far.asked] == ["192.0.2.1", "192.0.2.2", "127.0.0.1", "127.0.0.1"]
+    assert "far.test" in far.names
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        pytest.param(Far(echo=False), "does not answer its own host, far.test", id="control"),
+        pytest.param(Far(outside=b""), "reaches the host at 192.0.2.1", id="witness"),
+        pytest.param(Far(resolves=True), "resolver knows far.test", id="resolver"),
+    ],
+)
+def test_without_proof_from_elsewhere_there_is_no_agent(view: Far, message: str) -> None:
+    """N2, N7: words that core did not make are no answer of a witness, and what it sees inside stops the launch."""
+    with pytest.raises(ProofError, match=message):
+        prove(view)
+
+
+def test_a_name_that_the_host_elsewhere_does_not_know_is_no_question() -> None:
+    """Whether a resolver leaks is seen only by a name that somebody knows."""
+    far = Far(known=False)
+    prove(far)
+    assert "far.test" not in far.names

@@ -5,9 +5,13 @@ import secrets
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+# With `--import-mode=importlib` no folder of tests is on the path; the helpers' names are unique in the repository.
+sys.path.insert(0, str(Path(__file__).parent))
 
 from bottle_docker.bottle import DockerBottle
 from bottle_docker.engine import Engine

@@ -1,13 +1,15 @@
 """The proof before the agent: what must not be reachable is dialled, and what must answer is asked."""
 
 import os
+import secrets
 import socket
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from claude_bottle.errors import ProofError
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle, Dial
-from claude_bottle.seam.sidecar import Address, Site
+from claude_bottle.seam.sidecar import Address, Outpost, Site
 
 __all__ = ["prove_isolation", "refused_name"]
 
@@ -19,6 +21,13 @@ def refused_name(label: str) -> str:
     return f"{label}.claude-bottle.invalid"
 
 
+class _Control(NamedTuple):
+    """What answered and resolved outside, at this moment: from inside none of it may."""
+
+    dials: list[Dial]
+    names: list[str]
+
+
 def prove_isolation(plan: Plan, site: Site, bottle: Bottle) -> None:
     """Raise ProofError unless the bottle's only way out is the proxy.
 
@@ -28,26 +37,26 @@ def prove_isolation(plan: Plan, site: Site, bottle: Bottle) -> None:
     listen = site.listen
     refused = refused_name(bottle.launch)
     connect = f"CONNECT {refused}:443 HTTP/1.1\r\nHost: {refused}:443\r\n\r\n".encode()
-    name = _known_name(plan)
     with site.witness() as witnesses:
-        _check_witnesses(witnesses)
-        dials = [*(Dial(host, port) for host, port in witnesses), Dial(listen.host, listen.port, connect)]
-        seen = bottle.look(dials, [name] if name else [])
+        control = _far(plan, witnesses) if isinstance(witnesses, Outpost) else _near(plan, witnesses)
+        seen = bottle.look([*control.dials, Dial(listen.host, listen.port, connect)], control.names)
     *outside, proxy = seen.answers
-    for witness, answer in zip(witnesses, outside, strict=True):
+    for dial, answer in zip(control.dials, outside, strict=True):
         if answer is not None:
             raise ProofError(
-                f"the bottle reaches the host at {witness.host}:{witness.port}; no agent was started",
+                f"the bottle reaches the host at {dial.host}:{dial.port}; no agent was started",
                 "the backend's network is not isolated here: bottle doctor",
             )
-    if any(seen.resolved):
-        raise ProofError(f"the bottle's resolver knows {name}; no agent was started", "bottle doctor")
+    for name, known in zip(control.names, seen.resolved, strict=True):
+        if known:
+            raise ProofError(f"the bottle's resolver knows {name}; no agent was started", "bottle doctor")
     if proxy is None or b" 403 " not in proxy.partition(b"\r\n")[0]:
         got = "nothing" if proxy is None else repr(proxy[:80])
         raise ProofError(f"the proxy does not refuse as it should (it answered {got}); no agent was started")
 
 
-def _check_witnesses(witnesses: Sequence[Address]) -> None:
+def _near(plan: Plan, witnesses: Sequence[Address]) -> _Control:
+    """Dial the witnesses on this machine, and look for a name that it resolves now: if none, no resolver can leak."""
     if not witnesses:
         raise ProofError("the backend has no witness on the host, so isolation cannot be proved")
     for witness in witnesses:
@@ -57,18 +66,40 @@ def _check_witnesses(witnesses: Sequence[Address]) -> None:
             raise ProofError(
                 f"the witness at {witness.host}:{witness.port} does not answer the host: {error}"
             ) from error
+    name = next(filter(_resolves, _candidates(plan, os.uname().nodename)), None)
+    return _Control([Dial(host, port) for host, port in witnesses], [name] if name else [])
 
 
-def _known_name(plan: Plan) -> str | None:
-    """Return a name that this host resolves now; None if it resolves none, when no resolver can leak."""
+def _far(plan: Plan, outpost: Outpost) -> _Control:
+    """Have the same done on the host, and on this machine too, which some engines lead to.
+
+    The witnesses answer with what they are sent, and it is known here alone: nobody's word is taken for it.
+    """
+    if not outpost.addresses:
+        raise ProofError(f"the backend has no witness on {outpost.host}, so isolation cannot be proved")
+    nonce = secrets.token_hex(8).encode()
+    dials, names = [Dial(host, port, nonce) for host, port in outpost.addresses], _candidates(plan, outpost.host)
+    seen = outpost.look(dials, names)
+    for dial, answer in zip(dials, seen.answers, strict=True):
+        if answer != nonce:
+            raise ProofError(f"the witness at {dial.host}:{dial.port} does not answer its own host, {outpost.host}")
+    known = [name for name, resolved in zip(names, seen.resolved, strict=True) if resolved][:1]
+    near = _near(plan, outpost.here) if outpost.here else _Control([], [])
+    return _Control([*dials, *near.dials], list(dict.fromkeys([*known, *near.names])))
+
+
+def _candidates(plan: Plan, host: str) -> list[str]:
+    """Return names that a host may well resolve: its own, and those that the bottle is allowed to reach."""
     exact = [rule.host for rule in plan.egress.rules if not rule.host.startswith("*.") and not _is_address(rule.host)]
-    for name in [os.uname().nodename, *exact]:
-        try:
-            socket.getaddrinfo(name, None)
-        except OSError:
-            continue
-        return name
-    return None
+    return [host, *exact]
+
+
+def _resolves(name: str) -> bool:
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return False
+    return True
 
 
 def _is_address(host: str) -> bool:

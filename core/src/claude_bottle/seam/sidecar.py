@@ -1,19 +1,19 @@
 """The proxy's place: what is to run beside a bottle, and the site on which a backend runs it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from claude_bottle.seam.bottle import ExecResult
+from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
 from claude_bottle.seam.traits import Listen, Runs
 
 if TYPE_CHECKING:  # a plan can be shown without either
     import socket
     import subprocess
 
-__all__ = ["Address", "File", "Recipe", "Sidecar", "SidecarSpec", "Site", "Warm"]
+__all__ = ["Address", "File", "Outpost", "Recipe", "Sidecar", "SidecarSpec", "Site", "Warm"]
 
 
 class Address(NamedTuple):
@@ -21,6 +21,19 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+class Outpost(Struct, frozen=True, kw_only=True):
+    """Witnesses on a bottle's host where that is another machine than this one, and a look around from it.
+
+    `host` is its name. Each witness at `addresses` answers with what it is sent. `look` is `Bottle.look` from the
+    host itself. `here` are witnesses on this machine.
+    """
+
+    host: str
+    addresses: tuple[Address, ...]
+    look: Callable[[Sequence[Dial], Sequence[str]], Sightings]
+    here: tuple[Address, ...] = ()
 
 
 class File(Struct, frozen=True):
@@ -144,8 +157,11 @@ class Site(Protocol):
         """Wait for what may take minutes, such as an image that is built or fetched; a signal may break in here."""
         ...
 
-    def witness(self) -> AbstractContextManager[Sequence[Address]]:
-        """Open a listener on the host, at each address at which a bottle might see the host."""
+    def witness(self) -> AbstractContextManager[Sequence[Address] | Outpost]:
+        """Open a listener on the host, at each address at which a bottle might see the host.
+
+        Core dials each itself, to know that it answers; an outpost it asks to, where the host is another machine.
+        """
         ...
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import ClassVar
 
@@ -74,7 +75,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def make_context(folder: Path, ca_file: Path, authority: str, names: Sequence[str]) -> ssl.SSLContext:
-    """Make an authority of that common name and a server's certificate for all names; the authority's is in a file."""
+    """Make an authority of that common name and a server's certificate for all names; the authority's is in a file.
+
+    A name may be an address.
+    """
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, authority)])
     ca = (
@@ -85,7 +89,7 @@ def make_context(folder: Path, ca_file: Path, authority: str, names: Sequence[st
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     certificate = (
         _builder(subject, issuer, key.public_key())
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
@@ -97,6 +101,13 @@ def make_context(folder: Path, ca_file: Path, authority: str, names: Sequence[st
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair)
     return context
+
+
+def _name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

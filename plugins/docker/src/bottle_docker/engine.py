@@ -19,7 +19,8 @@ from bottle_docker.archive import Member, unpack_archive
 from bottle_docker.build import build_image
 from bottle_docker.cures import explained
 from bottle_docker.listing import Container, Layer, Network, Volume
-from bottle_docker.stream import Stream, connect, open_stream
+from bottle_docker.probe import ask
+from bottle_docker.stream import Stream, open_stream
 from claude_bottle.errors import BottleError, LaunchError, NameTakenError, NotFoundError, UnavailableError
 
 __all__ = ["Engine"]
@@ -37,12 +38,13 @@ class Engine:
         self.address = address
         tls = address.tls
         config = TLSConfig(client_cert=tls.pair, ca_cert=tls.ca, verify=tls.verify) if tls else False
-        connect(address).close()  # where nobody listens the SDK leaves its socket open
+        # An engine older than the SDK's own idea of one does too. Where nobody listens the SDK leaves its socket open.
+        version = str(ask(address, "/version").get("ApiVersion"))
         with answered(address):
-            # The version is asked for, so that an engine older than the SDK's own idea of one still does.
             self._client: Any = docker.APIClient(
-                base_url=address.url, tls=config, version="auto", timeout=TIMEOUT, max_pool_size=32
+                base_url=address.url, tls=config, version=version, timeout=TIMEOUT, max_pool_size=32
             )
+            self._client.trust_env = False  # REQUESTS_CA_BUNDLE and HTTPS_PROXY are about other hosts than an engine
 
     @property
     def api(self) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ BUILD = f"{PREFIX}build"
 
 VERSION = "1"
 
-Role = Literal["agent", "proxy", "network", "volume"]
+Role = Literal["agent", "proxy", "network", "volume", "witness"]
 
 
 class Mark(Struct, frozen=True, kw_only=True):

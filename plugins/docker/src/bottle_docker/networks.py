@@ -1,11 +1,11 @@
 """A bottle's two networks: one without a way out, on which the agent is alone with the proxy, and the proxy's own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from typing import NamedTuple
 
 from bottle_docker.engine import Engine
-from bottle_docker.subnets import free_subnets, host_routes, networks_of
+from bottle_docker.subnets import free_subnets, networks_of
 from claude_bottle.errors import BottleError, LaunchError, NameTakenError
 from claude_bottle.seam.names import candidates, taken_message
 
@@ -45,14 +45,20 @@ def isolation(api: tuple[int, ...]) -> Mapping[str, str]:
 
 
 def make_network(
-    engine: Engine, base: str, pool: IPv4Network, options: Mapping[str, str], labels: Mapping[str, str]
+    engine: Engine,
+    base: str,
+    pool: IPv4Network,
+    options: Mapping[str, str],
+    labels: Mapping[str, str],
+    routes: Iterable[IPv4Network] = (),
 ) -> Segment:
     """Make a network under the first name and on the first subnet that are free; LaunchError if none is.
 
-    Another launch may take either between the look and the create, so the engine's own word decides.
+    `routes` are what the engine's host has beside its networks. Another launch may take either name or subnet
+    between the look and the create, so the engine's own word decides.
     """
     found = engine.networks()
-    taken = [*networks_of(subnet for network in found for subnet in network.subnets), *host_routes()]
+    taken = [*networks_of(subnet for network in found for subnet in network.subnets), *routes]
     used = {network.name for network in found}
     names = (name for name in candidates(base) if name not in used)
     name = next(names, None)

@@ -11,12 +11,11 @@ from bottle_docker.stream import connect
 from claude_bottle.errors import UnavailableError
 from claude_bottle.seam.probe import Finding, ProbeResult
 
-__all__ = ["ELSEWHERE", "found_address", "known_runtimes", "probe"]
+__all__ = ["found_address", "host_of", "known_runtimes", "probe"]
 
 PATIENCE = 5.0  # seconds for each answer
 OLDEST = (1, 40)
 MOST = 1 << 22  # bytes of an answer
-ELSEWHERE = "run bottle on the machine of the engine: its isolation is proved from there alone"
 
 
 def found_address() -> Address:
@@ -40,7 +39,7 @@ def probe() -> ProbeResult:
             state="absent", findings=(Finding(what="docker engine", ok=False, detail="none", cure=cure),)
         )
     try:
-        version, info = ask(address, "/version"), ask(address, "/info")
+        version, info = ask(address, "/version"), info_of(address)
     except UnavailableError as error:
         return broken("docker engine", f"{error.message} ({address.source})", cure_of(address, error))
     findings = tuple(judge(address, version, info))
@@ -63,9 +62,8 @@ def judge(address: Address, version: dict[str, Any], info: dict[str, Any]) -> li
         ),
         Finding(
             what="host of the engine",
-            ok=here,
-            detail="" if here else f"it is {info.get('Name', '?')} and not this machine",
-            cure=None if here else ELSEWHERE,
+            ok=True,
+            detail="" if here else f"it is {info.get('Name', '?')}: isolation is proved from a container on it",
         ),
         Finding(
             what="seccomp of the engine",
@@ -76,11 +74,22 @@ def judge(address: Address, version: dict[str, Any], info: dict[str, Any]) -> li
     ]
 
 
+def host_of(address: Address) -> str:
+    """Return the name of the machine that an engine runs on; UnavailableError if none answers."""
+    return str(info_of(address).get("Name", ""))
+
+
+@cache
+def info_of(address: Address) -> dict[str, Any]:
+    """Return what an engine says of itself, asked once."""
+    return ask(address, "/info")
+
+
 def known_runtimes() -> tuple[str, ...] | None:
     """Return the names of the engine's OCI runtimes; None if no engine answers."""
     try:
         address = find_address()
-        return tuple(sorted(ask(address, "/info").get("Runtimes") or ())) if address else None
+        return tuple(sorted(info_of(address).get("Runtimes") or ())) if address else None
     except UnavailableError:
         return None
 

@@ -1,8 +1,9 @@
 """One bottle's networks and containers, made side by side, and found again by their label when they go."""
 
+import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Network
 from socket import AF_INET
 from threading import Event
@@ -18,17 +19,19 @@ from bottle_docker.labels import LAUNCH, Mark
 from bottle_docker.listing import Network
 from bottle_docker.locks import NETWORKS, locked
 from bottle_docker.networks import Segment, isolation, make_network
-from bottle_docker.probe import ELSEWHERE
+from bottle_docker.outpost import BASE, HostWitness, witness_body
+from bottle_docker.probe import host_of
 from bottle_docker.section import DockerSection
 from bottle_docker.sidecar import ROOT, ContainerSidecar, Started, archive_of
 from bottle_docker.stream import Stream
+from bottle_docker.subnets import host_routes
 from bottle_docker.tail import Tail
 from bottle_docker.trust import Trust, read_trust
-from claude_bottle.errors import LaunchError, NameTakenError, ProofError
+from claude_bottle.errors import LaunchError, NameTakenError
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.names import candidates, taken_message
 from claude_bottle.seam.owner import Launch
-from claude_bottle.seam.sidecar import Address, SidecarSpec
+from claude_bottle.seam.sidecar import Address, Outpost, SidecarSpec
 from claude_bottle.seam.traits import Listen, Runs
 from claude_bottle.seam.witness import open_witness, own_addresses
 
@@ -59,6 +62,8 @@ class DockerSite:
         self._images = Images(engine, say, self._ended)
         self._pool = ThreadPoolExecutor(WORKERS, "docker")
         pool = IPv4Network(self._section.subnets)
+        self._host = host_of(engine.address)
+        self._there = self._pool.submit(self._witness_there) if self._host != os.uname().nodename else None
         self._inside = self._pool.submit(self._network, "internal", pool, isolation(engine.api))
         self._outside = self._pool.submit(self._network, "egress", pool, {})
         self._long = [self._pool.submit(self._agent_image)]
@@ -91,27 +96,27 @@ class DockerSite:
 
     def settle(self) -> None:
         """See `seam.sidecar.Site`: wait for the images."""
-        for future in self._long:
-            future.result()
-
-    def witness(self) -> AbstractContextManager[Sequence[Address]]:
-        """See `seam.sidecar.Site`: at every address at which the engine's host might be seen from a container."""
-        gateway = self._outside.result().gateway
-        gateways = dict.fromkeys([gateway, *default_gateways(self._engine.networks())])
-        return self._at_home(gateway, open_witness([*((AF_INET, it) for it in gateways), *own_addresses()]))
+        for future in [self._there, *self._long]:
+            if future is not None:
+                future.result()
 
     @contextmanager
-    def _at_home(
-        self, gateway: str, witness: AbstractContextManager[Sequence[Address]]
-    ) -> Generator[Sequence[Address]]:
-        """Refuse witnesses of which none is where a container would see its host: that is another machine."""
-        with witness as found:
-            if gateway not in {address.host for address in found}:
-                message = (
-                    f"the engine at {self._engine.address.url} is not on this machine, so nothing here can witness"
-                )
-                raise ProofError(f"{message} that a bottle does not reach its host; no agent was started", ELSEWHERE)
-            yield found
+    def witness(self) -> Generator[Sequence[Address] | Outpost]:
+        """See `seam.sidecar.Site`: at every address at which the engine's host might be seen from a container.
+
+        That host is this machine if the gateway of the network that was just made is an address of ours.
+        """
+        gateway = self._outside.result().gateway
+        gateways = list(dict.fromkeys([gateway, *default_gateways(self._engine.networks())]))
+        with open_witness([*((AF_INET, it) for it in gateways), *own_addresses()]) as here:
+            if gateway in {address.host for address in here}:
+                yield here
+                return
+            there = self._there.result() if self._there else self._witness_there()
+            try:
+                yield Outpost(host=self._host, addresses=there.listen(gateways), look=there.look, here=tuple(here))
+            finally:
+                self._pool.submit(there.close)  # whatever becomes of that, `close` sweeps
 
     def start(self, environment: Mapping[str, str]) -> DockerBottle:
         """Start the agent's container, give its first process the environment, and return the bottle."""
@@ -145,9 +150,15 @@ class DockerSite:
             sweep(self._engine, self._mark.launch)
 
     def _network(self, kind: str, pool: IPv4Network, options: Mapping[str, str]) -> Segment:
-        labels = self._mark.labels("network")
+        base, labels = f"claude-bottle-{kind}-{self._mark.slug}", self._mark.labels("network")
+        routes = self._there.result().routes if self._there else tuple(host_routes())
         with locked(NETWORKS, self._ended):
-            return make_network(self._engine, f"claude-bottle-{kind}-{self._mark.slug}", pool, options, labels)
+            return make_network(self._engine, base, pool, options, labels, routes)
+
+    def _witness_there(self) -> HostWitness:
+        self._images.ensure(BASE)
+        name, container = self._create(f"claude-bottle-witness-{self._mark.slug}", lambda _: witness_body(self._mark))
+        return HostWitness(self._engine, container, name)
 
     def _agent_image(self) -> str:
         if self._section.image is None:

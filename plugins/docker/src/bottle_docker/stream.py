@@ -4,7 +4,6 @@ The SDK gives the socket away behind a buffer that may have read of it already, 
 """
 
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import NamedTuple
@@ -12,7 +11,8 @@ from urllib.parse import urlsplit
 
 from msgspec import json
 
-from bottle_docker.address import Address, Tls
+from bottle_docker.address import Address
+from bottle_docker.tls import secured
 from claude_bottle.errors import NotFoundError, UnavailableError
 
 __all__ = ["STDERR", "STDOUT", "Stream", "connect", "open_stream"]
@@ -45,7 +45,7 @@ class Stream:
     @property
     def pending(self) -> bool:
         """Whether `recv` has something without waiting."""
-        return bool(self._rest) or (isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0)
+        return bool(self._rest)
 
     def recv(self, size: int = CHUNK) -> bytes:
         """Return what is there, waiting for the first byte; empty at the end, also where the engine broke off."""
@@ -103,20 +103,11 @@ def connect(address: Address, timeout: float = CONNECT) -> socket.socket:
                 there = (parts.hostname or "", parts.port or (2376 if address.tls else 2375))
                 connection = undo.enter_context(socket.create_connection(there, timeout))
                 if address.tls:
-                    connection = _wrap(connection, there[0], address.tls)
+                    connection = secured(connection, there[0], address.tls)
             undo.pop_all()
             return connection
     except OSError as error:
         raise UnavailableError(f"the engine at {address.url} does not answer: {error.strerror or error}") from error
-
-
-def _wrap(plain: socket.socket, host: str, tls: Tls) -> socket.socket:
-    context = ssl.create_default_context(cafile=tls.ca)
-    if not tls.verify:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if tls.pair:
-        context.load_cert_chain(*tls.pair)
-    return context.wrap_socket(plain, server_hostname=host)
 
 
 def open_stream(address: Address, path: str, body: object = None) -> Stream:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
-__all__ = ["PREFIX", "free_subnets", "host_routes", "networks_of"]
+__all__ = ["PREFIX", "free_subnets", "host_routes", "networks_of", "routes_of"]
 
 PREFIX = 29
 """Of a subnet: a gateway, the proxy, the agent, and room for no stranger."""
@@ -37,6 +37,11 @@ def host_routes(table: Path = ROUTES) -> Iterator[IPv4Network]:
         lines = table.read_text(encoding="ascii").splitlines()[1:]
     except OSError:
         return
+    yield from routes_of(lines)
+
+
+def routes_of(lines: Iterable[str]) -> Iterator[IPv4Network]:
+    """Yield the networks in lines of the kernel's table of routes, but for the default route."""
     for line in lines:
         _, destination, _, _, _, _, _, mask, *_ = line.split()
         address, netmask = (socket.inet_ntoa(struct.pack("=I", int(text, 16))) for text in (destination, mask))
