@@ -115,8 +115,9 @@ def test_what_the_guide_builds_conforms(author: Author) -> None:
     assert re.search(r"^ok  backend unshare \(bottle-unshare 0\.1\.0\): 9 hooks", checked.stdout), checked.stdout
     done = author.run("bottle", "plugins", "conform", "unshare")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    assert said(r"9 of (\d+) tests pass") == said(r"^(\d+) tests pass")
-    assert f"{said(r'^(\d+) tests pass')} passed" in done.stdout, done.stdout[-500:]
+    count = said(r"^(\d+) tests pass")
+    assert said(r"9 of (\d+) tests pass") == count
+    assert f"{count} passed" in done.stdout, done.stdout[-500:]
 
 
 def test_what_the_guide_builds_runs_a_bottle(author: Author) -> None:
@@ -133,4 +134,4 @@ def test_what_the_guide_builds_runs_a_bottle(author: Author) -> None:
     )
     assert "403" in done.stderr, done.stdout + done.stderr
     assert "third party   : bottle-unshare 0.1.0 (trusted by plugins.lock)" in done.stderr + done.stdout
-    assert author.run("bottle", "list").stdout.strip() in {"", "no bottles are running"}
+    assert "unshare" not in author.run("bottle", "list").stdout
