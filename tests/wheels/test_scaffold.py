@@ -27,11 +27,11 @@ agents:
 """
 
 
-def run(environment: Path, *words: str, trusted: str = "") -> str:
+def run(environment: Path, *words: str, trusted: str = "", program: tuple[str, ...] = ("bottle",)) -> str:
     """What `bottle` of an environment says on both streams; it must succeed."""
     env = {"HOME": str(environment), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "CLAUDE_BOTTLE_TRUST": trusted}
     done = subprocess.run(
-        [environment / "bin" / "bottle", *words],
+        [environment / "bin" / program[0], *program[1:], *words],
         cwd=environment,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -89,3 +89,36 @@ def test_scaffolds_are_selected_and_planned_with(environment: Path) -> None:
 def test_scaffolds_are_checked(environment: Path, kind: str) -> None:
     """Each loads as it is installed: `bottle plugins check` finds nothing wrong."""
     assert f"my-{kind}" in run(environment, "plugins", "check", f"my-{kind}", trusted=TRUSTED)
+
+
+MARK = """
+import sys
+from claude_bottle.hookspecs import Going, Specs
+Specs.provision_prompt.claude_bottle_spec["warn_on_impl"] = Going("0.4", "answer `provision`")
+Specs.start_proxy.claude_bottle_spec["warn_on_impl_args"] = {"warm": Going("0.5", "adopt nothing")}
+from claude_bottle.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("start", "reviewer", "--backend", "my-backend", "--proxy", "my-proxy", "--dry-run"), "outdated      : {0}"),
+        (("plugins", "check", "my-agent", "my-proxy"), "my-agent (bottle-my-agent 0.1.0): outdated: {1}"),
+    ],
+)
+def test_what_goes_is_said_by_the_name_of_the_plugin_that_has_it(
+    environment: Path, words: tuple[str, ...], said: str
+) -> None:
+    """A hook or an argument that a version to come will not have is named, with that version and what to do.
+
+    It still works, and of a plugin without it nothing is said.
+    """
+    hook = "the hook provision_prompt goes in claude-bottle-core 0.4: answer `provision`"
+    argument = "the argument warm of the hook start_proxy goes in claude-bottle-core 0.5: adopt nothing"
+    shown = run(environment, *words, trusted=TRUSTED, program=("python", "-c", MARK))
+    assert said.format(f"my-agent (bottle-my-agent): {hook}", hook) in shown
+    assert argument in shown
+    assert "my-backend (bottle-my-backend): the" not in shown
+    assert "outdated" not in run(environment, *words, trusted=TRUSTED)

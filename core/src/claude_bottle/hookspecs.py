@@ -29,12 +29,23 @@ if TYPE_CHECKING:  # a plugin that is only listed or planned with pays for none 
     from claude_bottle.seam.secrets import Secrets
     from claude_bottle.seam.sidecar import Site, Warm
 
-__all__ = ["PROJECT", "Hooks", "Specs", "hookimpl", "hookspec"]
+__all__ = ["PROJECT", "Going", "Hooks", "Specs", "hookimpl", "hookspec"]
 
 PROJECT = "claude_bottle"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 first = hookspec(firstresult=True)
+
+
+class Going(DeprecationWarning):
+    """What marks a hook, or an argument of one, that goes in a version to come.
+
+    `hookspec(firstresult=True, warn_on_impl=Going("0.4", "answer `probe`"))` or
+    `warn_on_impl_args={"warm": Going(...)}`: pluggy warns a plugin's author, and core its users, by its name.
+    """
+
+    def __init__(self, version: str, instead: str) -> None:
+        super().__init__(f"goes in claude-bottle-core {version}: {instead}")
 
 
 class Specs:

@@ -101,6 +101,8 @@ class Wall(LocalBackend):
 
 BACKEND = declare.backend(Wall(), section=NoSection, traits=BackendTraits(runs="process"))
 
+MACHINE = declare.backend(Wall(), section=NoSection, traits=BackendTraits(runs="process", kernel="own"))
+
 OPEN = """
 import socket, sys, threading
 def pump(a, b):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bottle_bwrap import sandbox, seccomp
+from bottle_bwrap import sandbox
 from bottle_bwrap.bottle import BwrapBottle
 from bottle_bwrap.command import sandbox_command
 from bottle_bwrap.interpreter import find_interpreter
@@ -22,6 +22,7 @@ from bottle_bwrap.section import BwrapSection
 from bottle_bwrap.site import BwrapSite
 from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice
+from claude_bottle.seam import seccomp
 from claude_bottle.seam.owner import Launch, Owner
 from claude_bottle.seam.secrets import Secrets
 

@@ -13,7 +13,7 @@ from claude_bottle.plugins.record import Outcome, Record
 from claude_bottle.plugins.select import BACKEND_VARIABLE, PROXY_VARIABLE, Wishes
 from claude_bottle.seam.folders import config_dir, state_dir
 
-__all__ = ["ask_user", "load_all", "look", "open_memory", "rows_named"]
+__all__ = ["ask_user", "load_all", "look", "matching", "open_memory", "rows_named"]
 
 
 def open_memory() -> Memory:
@@ -49,11 +49,17 @@ def look(inventory: Inventory) -> Probe:
     return known.__getitem__
 
 
-def rows_named(name: str, inventory: Inventory) -> tuple[Record, ...]:
-    """Return the plugins of a name, a distribution or either as `KIND/NAME`; PluginError if there are none."""
+def matching(name: str, inventory: Inventory) -> tuple[Record, ...]:
+    """Return the plugins of a name, a distribution or either as `KIND/NAME`."""
     kind, _, rest = name.rpartition("/")
-    if rows := tuple(row for row in inventory.of(rest) if kind in ("", row.kind)):
+    return tuple(row for row in inventory.of(rest) if kind in ("", row.kind))
+
+
+def rows_named(name: str, inventory: Inventory) -> tuple[Record, ...]:
+    """Return the same; PluginError, with what is near, if there are none."""
+    if rows := matching(name, inventory):
         return rows
+    _, _, rest = name.rpartition("/")
     known = sorted({row.name for row in inventory.records})
     close = nearest(rest, known)
     raise PluginError(

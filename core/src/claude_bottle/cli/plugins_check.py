@@ -109,6 +109,9 @@ def _judge(row: Record, outcomes: Mapping[Record, Outcome], *, needed: bool) -> 
     if outcome.error:
         return _Verdict(who, outcome.error, outcome.hint, needed=needed)
     seconds = outcome.seconds or 0
+    if outcome.going:
+        fix = f"pip install --upgrade {row.distribution}, or tell its author"
+        return _Verdict(who, f"outdated: {'; '.join(outcome.going)}", fix, ok=True)
     cost = f"{len(outcome.hooks)} hooks, {seconds * 1000:.0f} ms, {outcome.modules} modules"
     if seconds < SLOW:
         return _Verdict(who, cost, ok=True)

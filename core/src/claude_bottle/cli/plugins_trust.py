@@ -22,7 +22,7 @@ Examples:
 def command(name: str, *, yes: bool, forget: bool, debug: bool) -> int:
     """Show what the distribution of a plugin is, and note in plugins.lock that it may be loaded as it stands.
 
-    NAME is a plugin or a distribution. Nothing of it is imported before.
+    By NAME, KIND/NAME or distribution. Nothing of it is imported before.
     """
     from claude_bottle.cli.trusting import forget_trust, trust_plugin  # noqa: PLC0415 - `plugins list` needs none of it
 

@@ -7,6 +7,7 @@ from importlib import metadata
 import click
 from msgspec.structs import replace
 
+from claude_bottle.cli.diagnosing import matching, rows_named
 from claude_bottle.cli.errors import say
 from claude_bottle.cli.installed import installed
 from claude_bottle.cli.surroundings import stdin_is_terminal
@@ -44,9 +45,7 @@ def offer_trust(request: Request) -> None:
 def trust_plugin(name: str, *, yes: bool) -> bool:
     """Settle the trust in a plugin or a distribution by its name; False for a no."""
     inventory = installed()
-    rows = inventory.of(name)
-    if not rows:
-        raise NotFoundError(f"no plugin or distribution {name} is installed", "bottle plugins list shows what is")
+    rows = rows_named(name, inventory)
     untrusted = [row for row in rows if row.status == "untrusted"]
     if untrusted:
         owners = sorted({row.distribution for row in untrusted})
@@ -82,7 +81,7 @@ def _settle(row: Record, inventory: Inventory, *, yes: bool) -> bool:
 def forget_trust(name: str) -> None:
     """Take a distribution out of the lock; NotFoundError if it is not in it."""
     store = open_lock(config_dir())
-    rows = read_inventory(Rules()).of(name)
+    rows = matching(name, read_inventory(Rules()))
     gone = {normalise(name), *(row.distribution for row in rows)}
     kept = {owner: locked for owner, locked in store.read().distributions.items() if owner not in gone}
     if len(kept) == len(store.read().distributions):

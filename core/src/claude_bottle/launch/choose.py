@@ -61,7 +61,7 @@ class _Loader:
             except PluginError as error:
                 self._note(record, failure(record, error))
                 raise
-            self._note(record, Outcome(hooks=implemented(loaded.plugin)))
+            self._note(record, Outcome(hooks=implemented(loaded.plugin), going=loaded.going))
             self._loaded[record] = loaded
         return self._loaded[record]
 

@@ -60,7 +60,8 @@ def _load(record: Record) -> Outcome:
     loaded = load(record)
     seconds = time.perf_counter() - begin
     added = [name for name in set(sys.modules) - before if name.partition(".")[0] != "claude_bottle"]
-    return Outcome(hooks=implemented(loaded.plugin), seconds=round(seconds, 4), modules=len(added))
+    hooks = implemented(loaded.plugin)
+    return Outcome(hooks=hooks, going=loaded.going, seconds=round(seconds, 4), modules=len(added))
 
 
 def _probe(record: Record) -> ProbeResult:

@@ -247,6 +247,9 @@ def _notes(team: Team, spec: BottleSpec, sources: Sources) -> list[tuple[str, st
     records = [loaded.record for loaded in team.everyone if not loaded.record.first_party]
     strangers = {f"{it.distribution} {it.version} (trusted by {it.trusted_by})" for it in records}
     notes += [("third party", stranger) for stranger in sorted(strangers)]
+    notes += [
+        ("outdated", f"{it.name} ({it.record.distribution}): {going}") for it in team.everyone for going in it.going
+    ]
     return notes + ([("not selected", f"{', '.join(idle)} (their sections do nothing now)")] if idle else [])
 
 

@@ -1,7 +1,7 @@
 """A selected plugin, imported, checked against the hookspecs, and registered on a manager of its own."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from typing import NamedTuple, cast
 
@@ -17,11 +17,15 @@ __all__ = ["Loaded", "implemented", "load", "refused"]
 
 
 class Loaded(NamedTuple):
-    """A plugin that can be called: its row, its declaration, and its hooks alone."""
+    """A plugin that can be called: its row, its declaration, and its hooks alone.
+
+    `going` are sentences about what it uses and what a version to come will not have.
+    """
 
     record: Record
     plugin: Plugin
     hooks: Hooks
+    going: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,7 +52,7 @@ def load(record: Record) -> Loaded:
     except (Exception, SystemExit) as error:  # whatever a stranger's object does when it is looked at
         what = f"its hooks cannot be read: {type(error).__name__}: {error}"
         raise refused(record, what.partition("\n")[0]) from error
-    return Loaded(record, plugin, cast("Hooks", manager.hook))
+    return Loaded(record, plugin, cast("Hooks", manager.hook), tuple(_going(plugin)))
 
 
 def refused(record: Record, what: str) -> PluginError:
@@ -63,6 +67,18 @@ def refused(record: Record, what: str) -> PluginError:
 def implemented(plugin: Plugin) -> tuple[str, ...]:
     """Return the names of the hooks that a plugin implements, in alphabetical order."""
     return tuple(name for name in sorted(KIND_HOOKS[plugin.kind]) if _is_marked(plugin.impl, name))
+
+
+def _going(plugin: Plugin) -> Iterator[str]:
+    """Yield a sentence for each hook and each argument that this plugin has and that its spec marks with `Going`."""
+    for name in implemented(plugin):
+        options = getattr(getattr(Specs, name), f"{PROJECT}_spec")
+        if (mark := options["warn_on_impl"]) is not None:
+            yield f"the hook {name} {mark}"
+        parameters = inspect.signature(getattr(plugin.impl, name)).parameters
+        for argument, mark in (options["warn_on_impl_args"] or {}).items():
+            if argument in parameters:
+                yield f"the argument {argument} of the hook {name} {mark}"
 
 
 def _is_marked(impl: object, name: str) -> bool:

@@ -56,13 +56,14 @@ class Unreadable(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What a load found: the hooks, or the error and what to do about it.
+    """What a load found: the hooks and what of them goes, or the error and what to do about it.
 
     `seconds` its import took, and `modules` it added to those that core has; None where nobody measured.
     `time` is in seconds since the epoch.
     """
 
     hooks: tuple[str, ...] = ()
+    going: tuple[str, ...] = ()
     error: str = ""
     hint: str = ""
     seconds: float | None = None

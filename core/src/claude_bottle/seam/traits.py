@@ -4,10 +4,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["BackendTraits", "Listen", "ProxyTraits", "Runs", "Way"]
+__all__ = ["BackendTraits", "Kernel", "Listen", "ProxyTraits", "Runs", "Way"]
 
 Runs = Literal["image", "process"]
 """How a sidecar is run: from a container image, or as a process of this machine."""
+
+Kernel = Literal["shared", "own"]
+"""Whose kernel a bottle's programs talk to: this machine's, or one of its own, as in a virtual machine."""
 
 Way = Literal["tcp", "fd"]
 """How a sidecar listens: at an address, or on a descriptor that it is handed."""
@@ -16,12 +19,14 @@ Way = Literal["tcp", "fd"]
 class BackendTraits(Struct, frozen=True, kw_only=True):
     """What a backend can do. Every backend must let a sidecar listen at a TCP address.
 
+    `kernel`: one that is shared must be behind a seccomp filter; an own one is proved by its boot id.
     `unix`: it can carry a unix socket into the bottle. `root`: commands can run as root inside. Without `confines`
     nobody may start it: only the conformance kit's own, which runs what it is given on this machine, may say so.
     """
 
     runs: Runs
     listen: frozenset[Way] = frozenset({"tcp"})
+    kernel: Kernel = "shared"
     unix: bool = False
     root: bool = False
     confines: bool = True

@@ -109,16 +109,23 @@ def unpack(stream: BinaryIO) -> Iterator[Entry]:
 
 
 def read_tree(root: Path) -> Iterator[Entry]:
-    """Yield what lies at `root` on this machine, parents first; links are not followed."""
+    """Yield what lies at `root` on this machine, parents first; links are not followed.
+
+    OSError for what cannot be read: a tree is whole, or an error.
+    """
     if not root.is_dir() or root.is_symlink():
         yield _read_entry(root, root.name)
         return
     yield FolderEntry(".", stat.S_IMODE(root.stat().st_mode))
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_raise):
         for name in sorted(folders + files):
             path = Path(folder, name)
             if path.is_symlink() or path.is_dir() or path.is_file():
                 yield _read_entry(path, path.relative_to(root).as_posix())
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _read_entry(path: Path, name: str) -> Entry:
@@ -131,6 +138,7 @@ def _read_entry(path: Path, name: str) -> Entry:
 def write_tree(entries: Iterable[Entry], dest: Path) -> None:
     """Lay entries below `dest` on this machine; a link that stands in the way is replaced, never followed."""
     dest.mkdir(parents=True, exist_ok=True)
+    modes: list[tuple[Path, int]] = []  # set last: a folder may be one that nobody writes to
     for entry in entries:
         parts = PurePosixPath(checked_name(entry.name)).parts
         at = dest
@@ -139,7 +147,7 @@ def write_tree(entries: Iterable[Entry], dest: Path) -> None:
         path = at / parts[-1] if parts else dest
         match entry:
             case FolderEntry(mode=mode):
-                _real_folder(path, mode).chmod(mode)
+                modes.append((_real_folder(path, 0o755), mode))
             case FileEntry(data=data, mode=mode):
                 _clear(path)
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
@@ -148,6 +156,8 @@ def write_tree(entries: Iterable[Entry], dest: Path) -> None:
             case LinkEntry(target=target):
                 _clear(path)
                 path.symlink_to(target)
+    for path, mode in reversed(modes):
+        path.chmod(mode)
 
 
 def _real_folder(path: Path, mode: int) -> Path:

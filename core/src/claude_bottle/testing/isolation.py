@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.bottle import Bottle, Dial
 from claude_bottle.seam.environ import BUNDLE
 from claude_bottle.testing.commands import host_arguments
 from claude_bottle.testing.ground import FORWARDED, Ground, Held
 
 __all__ = ["IsolationContract"]
+
+BOOT = "/proc/sys/kernel/random/boot_id"
 
 DIALS = {
     "python3": "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).recv(99))",
@@ -111,12 +114,26 @@ class IsolationContract:
         assert secret.decode() not in repr(held.bottle) + repr(held.site)
 
     def test_the_agent_is_nobody_in_particular(self, bottle: Bottle) -> None:
-        """Not root, without a capability, and without a way to gain one."""
+        """Not root, and without a capability."""
         seen = dict(line.split(":\t", 1) for line in bottle.exec("cat /proc/self/status").stdout.decode().splitlines())
         assert seen["Uid"].split()[0] != "0"
         assert (int(seen["CapEff"], 16), int(seen["CapPrm"], 16)) == (0, 0)
-        assert seen["NoNewPrivs"] == "1"
-        assert seen["Seccomp"] == "2"
+
+    def test_the_kernel_is_filtered_or_its_own(self, loaded: Loaded, bottle: Bottle) -> None:
+        """A filter hides what no bottle needs of this machine's kernel, and nobody gains rights; or it is another one.
+
+        Its boot has an id of its own then, which the control reads here.
+        """
+        traits = loaded.plugin.backend_traits
+        assert traits is not None
+        if traits.kernel == "own":
+            ours = Path(BOOT).read_bytes()
+            theirs = bottle.exec(f"cat {BOOT}").stdout
+            assert len(theirs) == len(ours) > 0
+            assert theirs != ours, "the kernel inside is this machine's"
+            return
+        seen = dict(line.split(":\t", 1) for line in bottle.exec("cat /proc/self/status").stdout.decode().splitlines())
+        assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", "2")
 
     def test_the_authority_is_trusted_and_its_key_is_not_inside(self, ground: Ground, held: Held) -> None:
         """`provision_ca` gets the public part: it ends up in the bundle of programs, beside the others."""

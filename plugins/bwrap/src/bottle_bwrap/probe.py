@@ -162,7 +162,7 @@ def setting(path: Path) -> str | None:
 
 def others() -> tuple[Finding, ...]:
     """Return what else a bottle needs: a filter for this machine, and an interpreter inside."""
-    from bottle_bwrap import seccomp  # noqa: PLC0415 - heavier than the rest of this module
+    from claude_bottle.seam import seccomp  # noqa: PLC0415 - heavier than the rest of this module
 
     machine = os.uname().machine
     try:

@@ -154,7 +154,7 @@ def spawn(
 
 def open_layout(stack: ExitStack, section: BwrapSection, trust: TrustFiles, python: interpreter.Interpreter) -> Layout:
     """Open everything that goes in; it is closed with `stack`."""
-    from bottle_bwrap import seccomp  # noqa: PLC0415 - builds the filter; not needed by anything but a launch
+    from claude_bottle.seam import seccomp  # noqa: PLC0415 - builds the filter; not needed by anything but a launch
 
     def sealed_fd(name: str, data: bytes) -> int:
         fd = sealed(name, data)

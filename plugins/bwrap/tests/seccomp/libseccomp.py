@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from bottle_bwrap.seccomp.syscalls import NEWEST
+from claude_bottle.seam.seccomp.numbers import NEWEST
 from claude_bottle.seam.syscalls import RULES, AnyBit, Condition, OneOf
 
 try:

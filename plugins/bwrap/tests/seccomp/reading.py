@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from errno import ENOSYS
 
-from bottle_bwrap.seccomp.syscalls import NEWEST, Machine
+from claude_bottle.seam.seccomp.numbers import NEWEST, Machine
 from claude_bottle.seam.syscalls import AnyBit, Condition, OneOf, Rule
 
 from .interpreter import Call

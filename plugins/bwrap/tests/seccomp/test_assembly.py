@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle_bwrap.seccomp import UnsupportedMachineError, program
-from bottle_bwrap.seccomp.assembly import assemble
-from bottle_bwrap.seccomp.syscalls import MACHINES
+from claude_bottle.seam.seccomp import UnsupportedMachineError, program
+from claude_bottle.seam.seccomp.assembly import assemble
+from claude_bottle.seam.seccomp.numbers import MACHINES
 from claude_bottle.seam.syscalls import RULES, AnyBit, NoneOf, OneOf, Rule
 
 from . import reading

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bottle_bwrap.seccomp import program
-from bottle_bwrap.seccomp.syscalls import MACHINES
+from claude_bottle.seam.seccomp import program
+from claude_bottle.seam.seccomp.numbers import MACHINES
 
 from .refusals import CONDITIONAL, refused
 from .sandbox import Sandbox, tool

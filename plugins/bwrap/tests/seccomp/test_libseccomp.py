@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bottle_bwrap.seccomp import program
-from bottle_bwrap.seccomp.syscalls import MACHINES, NEWEST, Machine
+from claude_bottle.seam.seccomp import program
+from claude_bottle.seam.seccomp.numbers import MACHINES, NEWEST, Machine
 from claude_bottle.seam.syscalls import RULES, AnyBit, Rule
 
 from . import reading

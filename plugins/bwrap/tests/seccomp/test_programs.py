@@ -6,8 +6,8 @@ import platform
 
 import pytest
 
-from bottle_bwrap.seccomp import program
-from bottle_bwrap.seccomp.syscalls import MACHINES
+from claude_bottle.seam.seccomp import program
+from claude_bottle.seam.seccomp.numbers import MACHINES
 
 from .sandbox import Sandbox, tool
 

@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
-from bottle_bwrap.seccomp import program
-from bottle_bwrap.seccomp.syscalls import MACHINES, NEWEST
+from claude_bottle.seam.seccomp import program
+from claude_bottle.seam.seccomp.numbers import MACHINES, NEWEST
 from claude_bottle.seam.syscalls import RULES
 
 from .interpreter import Call, decode, run

@@ -12,7 +12,7 @@ from struct import Struct
 
 from claude_bottle.seam.syscalls import AnyBit, Condition, NoneOf, Rule
 
-from .syscalls import MACHINES, NEWEST, Machine
+from .numbers import MACHINES, NEWEST, Machine
 
 # <linux/bpf_common.h>: class | size or operation | operand
 LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
@@ -41,7 +41,7 @@ class UnsupportedMachineError(ValueError):
 
 
 def assemble(machine: str, rules: Iterable[Rule]) -> bytes:
-    """Return the program for a machine as an array of `struct sock_filter`, the form of `bwrap --seccomp`.
+    """Return the program for a machine as an array of `struct sock_filter`.
 
     The first rule that names a call decides it; what no rule names is allowed. Raises UnsupportedMachineError
     for a machine not in MACHINES, and struct.error for a rule of more than 255 calls or 252 values, the reach

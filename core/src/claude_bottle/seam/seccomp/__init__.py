@@ -10,9 +10,10 @@ __all__ = ["UnsupportedMachineError", "program"]
 
 
 def program(machine: str) -> bytes:
-    """Return the filter for a machine, "x86_64" or "aarch64", in the form that `bwrap --seccomp FD` reads.
+    """Return the filter for a machine, "x86_64" or "aarch64", as an array of `struct sock_filter`.
 
-    The names are those of `platform.machine()`. Raises UnsupportedMachineError for any other: a bottle
-    without a filter is not started.
+    That is what `prctl(PR_SET_SECCOMP)` takes, and what a program like bubblewrap reads from a file. The names
+    are those of `platform.machine()`. Raises UnsupportedMachineError for any other: a bottle without a filter is
+    not started.
     """
     return assemble(machine, RULES)

@@ -1,1 +1,0 @@
-"""claude-bottle agent: maker."""
