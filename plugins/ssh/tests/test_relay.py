@@ -67,24 +67,24 @@ def signing(key: Path, data: bytes) -> bytes:
 
 
 class Stage:
-    """A home with a key for HOST, a key that is not named, two hosts, and an agent that has all of them."""
+    """A home with a key for HOST, a key that is not named, two hosts, and an agent that has all of them.
 
-    def __init__(self, home: Home, agent: KeyAgent) -> None:
+    `lent` is the user's own agent, which holds a key to nothing: then the key for HOST is there.
+    """
+
+    def __init__(self, home: Home, agent: KeyAgent, lent: KeyAgent | None) -> None:
         self.home, self.agent = home, agent
         self.host, self.foreign = home.know(), home.know("other.example.com", "other")
         self.key, self.stray = home.key("id"), home.key("stray")
-        agent.add(self.key, [f"git@{HOST}"], home.known_hosts.read_text())
-        where = {"SSH_AUTH_SOCK": self.socket}
-        for key in (self.host, self.foreign, self.stray):  # an agent without limits plays the hosts, and is too free
-            subprocess.run(["ssh-add", "-q", key], env=where, check=True)
-        self.allowed = Allowed("bottle-1", "id", (Destination("git", HOST, 22, frozenset({blob_of(self.host)})),))
-        self.line = Line(agent, {blob_of(self.key): self.allowed})
-
-    @property
-    def socket(self) -> str:
-        """Where the agent listens."""
-        with self.agent.connect() as connection:
-            return str(connection.getpeername())
+        if lent is None:
+            agent.add(self.key, [f"git@{HOST}"], home.known_hosts.read_text())
+        else:
+            add_freely(lent, self.key, self.stray)
+        add_freely(agent, self.host, self.foreign, self.stray)  # without limits it plays the hosts, and is too free
+        self.held = 4 if lent is None else 3
+        owner = None if lent is None else Path(socket_of(lent))
+        where = (Destination("git", HOST, 22, frozenset({blob_of(self.host)})),)
+        self.line = Line(agent, {blob_of(self.key): Allowed("bottle-1", "id", where, owner)})
 
     def bind(
         self, host: Path, *, session: bytes = SESSION, forwarding: bool = False, signer: Path | None = None
@@ -99,12 +99,30 @@ class Stage:
         return self.line.ask(signing(key or self.key, data))[0]
 
 
-@pytest.fixture
-def stage(home: Home, agent: KeyAgent) -> Iterator[Stage]:
-    """It."""
-    made = Stage(home, agent)
-    yield made
-    made.line.close()
+@pytest.fixture(params=["held", "lent"])
+def stage(request: pytest.FixtureRequest, home: Home, agent: KeyAgent) -> Iterator[Stage]:
+    """It, with the key in the agent that is held to its host, and in one that signs whatever it is asked."""
+    lent = KeyAgent() if request.param == "lent" else None
+    try:
+        if lent is not None:
+            lent.await_start()
+        made = Stage(home, agent, lent)
+        yield made
+        made.line.close()
+    finally:
+        if lent is not None:
+            lent.close()
+
+
+def socket_of(agent: KeyAgent) -> str:
+    """Return where an agent listens."""
+    with agent.connect() as connection:
+        return str(connection.getpeername())
+
+
+def add_freely(agent: KeyAgent, *keys: Path) -> None:
+    """Load keys without any limit."""
+    subprocess.run(["ssh-add", "-q", *keys], env={"SSH_AUTH_SOCK": socket_of(agent)}, check=True)
 
 
 def test_a_login_to_the_named_host_is_signed(stage: Stage) -> None:
@@ -175,7 +193,7 @@ def test_no_other_request_reaches_the_agent(stage: Stage, kind: int) -> None:
     assert stage.line.ask(bytes([kind]), pack_string(b"secret")) == bytes([wire.FAILURE])
     assert [it.rule for it in stage.line.events] == ["ssh-request"]
     with stage.agent.connect() as connection:
-        assert len(wire.list_keys(connection)) == 4
+        assert len(wire.list_keys(connection)) == stage.held
 
 
 @pytest.mark.parametrize("message", [b"\x0d", b"\x0d\xff\xff\xff\xff", b"\x1b", b"\x1b\x00\x00\x00\x01x", b"\x0b"])
