@@ -1,7 +1,10 @@
 """What the relay lets through, before a real ssh-agent that would do more."""
 
+import os
+import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -154,14 +157,15 @@ def test_a_host_cannot_be_claimed(stage: Stage) -> None:
     assert stage.sign(login(stage.key)) == wire.FAILURE
 
 
-@pytest.mark.parametrize("what", ["user", "session", "bound", "text", "rest"])
+@pytest.mark.parametrize("what", ["user", "session", "bound", "key", "text", "rest"])
 def test_only_the_login_itself_is_signed(stage: Stage, what: str) -> None:
-    """S8: another user, another session, another host in what is signed, anything that is no login: refused."""
+    """S8: another user, session, host or key in what is signed, anything that is no login: refused."""
     assert stage.bind(stage.host) == wire.SUCCESS
     data = {
         "user": login(stage.key, user="root"),
         "session": login(stage.key, session=b"another" * 4),
         "bound": login(stage.key, bound=blob_of(stage.foreign)),
+        "key": login(stage.stray),
         "text": b"SSHSIG" + pack_string(b"file"),
         "rest": login(stage.key) + b"more",
     }[what]
@@ -174,6 +178,7 @@ def test_a_line_is_bound_once_and_never_forwarded(stage: Stage) -> None:
     assert stage.bind(stage.host, forwarding=True) == wire.FAILURE
     assert stage.bind(stage.host) == wire.SUCCESS
     assert stage.bind(stage.foreign) == wire.FAILURE
+    assert [it.reason for it in stage.line.events] == ["forward the agent"] * 2
 
 
 def test_a_key_that_is_not_named_is_not_there(stage: Stage) -> None:
@@ -213,14 +218,23 @@ def test_the_agent_itself_holds_a_key_to_its_host(home: Home, agent: KeyAgent) -
     assert host.exists()
 
 
-def test_a_passphrase_reaches_ssh_add_alone(home: Home, agent: KeyAgent) -> None:
+def test_a_passphrase_reaches_ssh_add_alone(home: Home, agent: KeyAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """The right one loads the key; a wrong one, or none, is an error that says so, and nothing waits for a terminal."""
     home.know()
     key, known = home.key("id", "correct horse"), home.known_hosts.read_text()
     for wrong in ("wrong", None):
         with pytest.raises(LaunchError, match="could not be loaded"):
             agent.add(key, [f"git@{HOST}"], known, wrong)
+    seen = home.folder / "seen"
+    program = home.folder / "ssh-add"
+    program.write_text(
+        f'#!/bin/sh\ncat /proc/$$/environ /proc/$$/cmdline > {seen}\nexec {shutil.which("ssh-add")} "$@"\n'
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{home.folder}:{os.environ['PATH']}")
     assert agent.add(key, [f"git@{HOST}"], known, "correct horse") == {blob_of(key)}
+    assert b"SSH_ASKPASS" in seen.read_bytes()
+    assert b"correct horse" not in seen.read_bytes()
 
 
 def test_a_certificate_comes_with_its_key(home: Home, agent: KeyAgent) -> None:
@@ -232,6 +246,14 @@ def test_a_certificate_comes_with_its_key(home: Home, agent: KeyAgent) -> None:
     blobs = agent.add(key, [f"git@{HOST}"], home.known_hosts.read_text())
     assert len(blobs) == 2
     assert blob_of(key) in blobs
+
+
+def test_a_key_without_a_destination_is_not_loaded(home: Home, agent: KeyAgent) -> None:
+    """To ssh-add no limit would mean none at all."""
+    with pytest.raises(ValueError, match="destination"):
+        agent.add(home.key("id"), [], "")
+    with agent.connect() as connection:
+        assert wire.list_keys(connection) == []
 
 
 def test_one_key_by_two_paths_is_an_error(home: Home, agent: KeyAgent) -> None:
@@ -252,7 +274,12 @@ def test_the_agent_ends_and_leaves_nothing(home: Home) -> None:
     agent.await_start()
     folders = list((home.folder / "claude-bottle").iterdir())
     assert len(folders) == 1
+    with agent.connect() as connection:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    process = Path("/proc", str(int.from_bytes(credentials[:4], sys.byteorder)))
+    assert process.joinpath("comm").read_text() == "ssh-agent\n"
     agent.close()
+    assert not process.exists()
     agent.close()
     assert list((home.folder / "claude-bottle").iterdir()) == []
     with pytest.raises(OSError, match=r"."):
