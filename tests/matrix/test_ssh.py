@@ -191,6 +191,7 @@ def test_nothing_outlives_the_bottle(pair: Pair, internet: Internet, tmp_path: P
         killed.kill()
         killed.communicate()
         assert wait_until(lambda: not folders())
+        assert user.bottle("cleanup", "--yes").code == 0
     finally:
         user.close()
         server.close()

@@ -1,7 +1,10 @@
 """What the relay lets through, before a real ssh-agent that would do more."""
 
+import os
+import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,24 +70,24 @@ def signing(key: Path, data: bytes) -> bytes:
 
 
 class Stage:
-    """A home with a key for HOST, a key that is not named, two hosts, and an agent that has all of them."""
+    """A home with a key for HOST, a key that is not named, two hosts, and an agent that has all of them.
 
-    def __init__(self, home: Home, agent: KeyAgent) -> None:
+    `lent` is the user's own agent, which holds a key to nothing: then the key for HOST is there.
+    """
+
+    def __init__(self, home: Home, agent: KeyAgent, lent: KeyAgent | None) -> None:
         self.home, self.agent = home, agent
         self.host, self.foreign = home.know(), home.know("other.example.com", "other")
         self.key, self.stray = home.key("id"), home.key("stray")
-        agent.add(self.key, [f"git@{HOST}"], home.known_hosts.read_text())
-        where = {"SSH_AUTH_SOCK": self.socket}
-        for key in (self.host, self.foreign, self.stray):  # an agent without limits plays the hosts, and is too free
-            subprocess.run(["ssh-add", "-q", key], env=where, check=True)
-        self.allowed = Allowed("bottle-1", "id", (Destination("git", HOST, 22, frozenset({blob_of(self.host)})),))
-        self.line = Line(agent, {blob_of(self.key): self.allowed})
-
-    @property
-    def socket(self) -> str:
-        """Where the agent listens."""
-        with self.agent.connect() as connection:
-            return str(connection.getpeername())
+        if lent is None:
+            agent.add(self.key, [f"git@{HOST}"], home.known_hosts.read_text())
+        else:
+            add_freely(lent, self.key, self.stray)
+        add_freely(agent, self.host, self.foreign, self.stray)  # without limits it plays the hosts, and is too free
+        self.held = 4 if lent is None else 3
+        owner = None if lent is None else Path(socket_of(lent))
+        where = (Destination("git", HOST, 22, frozenset({blob_of(self.host)})),)
+        self.line = Line(agent, {blob_of(self.key): Allowed("bottle-1", "id", where, owner)})
 
     def bind(
         self, host: Path, *, session: bytes = SESSION, forwarding: bool = False, signer: Path | None = None
@@ -99,12 +102,30 @@ class Stage:
         return self.line.ask(signing(key or self.key, data))[0]
 
 
-@pytest.fixture
-def stage(home: Home, agent: KeyAgent) -> Iterator[Stage]:
-    """It."""
-    made = Stage(home, agent)
-    yield made
-    made.line.close()
+@pytest.fixture(params=["held", "lent"])
+def stage(request: pytest.FixtureRequest, home: Home, agent: KeyAgent) -> Iterator[Stage]:
+    """It, with the key in the agent that is held to its host, and in one that signs whatever it is asked."""
+    lent = KeyAgent() if request.param == "lent" else None
+    try:
+        if lent is not None:
+            lent.await_start()
+        made = Stage(home, agent, lent)
+        yield made
+        made.line.close()
+    finally:
+        if lent is not None:
+            lent.close()
+
+
+def socket_of(agent: KeyAgent) -> str:
+    """Return where an agent listens."""
+    with agent.connect() as connection:
+        return str(connection.getpeername())
+
+
+def add_freely(agent: KeyAgent, *keys: Path) -> None:
+    """Load keys without any limit."""
+    subprocess.run(["ssh-add", "-q", *keys], env={"SSH_AUTH_SOCK": socket_of(agent)}, check=True)
 
 
 def test_a_login_to_the_named_host_is_signed(stage: Stage) -> None:
@@ -136,14 +157,15 @@ def test_a_host_cannot_be_claimed(stage: Stage) -> None:
     assert stage.sign(login(stage.key)) == wire.FAILURE
 
 
-@pytest.mark.parametrize("what", ["user", "session", "bound", "text", "rest"])
+@pytest.mark.parametrize("what", ["user", "session", "bound", "key", "text", "rest"])
 def test_only_the_login_itself_is_signed(stage: Stage, what: str) -> None:
-    """S8: another user, another session, another host in what is signed, anything that is no login: refused."""
+    """S8: another user, session, host or key in what is signed, anything that is no login: refused."""
     assert stage.bind(stage.host) == wire.SUCCESS
     data = {
         "user": login(stage.key, user="root"),
         "session": login(stage.key, session=b"another" * 4),
         "bound": login(stage.key, bound=blob_of(stage.foreign)),
+        "key": login(stage.stray),
         "text": b"SSHSIG" + pack_string(b"file"),
         "rest": login(stage.key) + b"more",
     }[what]
@@ -156,6 +178,7 @@ def test_a_line_is_bound_once_and_never_forwarded(stage: Stage) -> None:
     assert stage.bind(stage.host, forwarding=True) == wire.FAILURE
     assert stage.bind(stage.host) == wire.SUCCESS
     assert stage.bind(stage.foreign) == wire.FAILURE
+    assert [it.reason for it in stage.line.events] == ["forward the agent"] * 2
 
 
 def test_a_key_that_is_not_named_is_not_there(stage: Stage) -> None:
@@ -175,7 +198,7 @@ def test_no_other_request_reaches_the_agent(stage: Stage, kind: int) -> None:
     assert stage.line.ask(bytes([kind]), pack_string(b"secret")) == bytes([wire.FAILURE])
     assert [it.rule for it in stage.line.events] == ["ssh-request"]
     with stage.agent.connect() as connection:
-        assert len(wire.list_keys(connection)) == 4
+        assert len(wire.list_keys(connection)) == stage.held
 
 
 @pytest.mark.parametrize("message", [b"\x0d", b"\x0d\xff\xff\xff\xff", b"\x1b", b"\x1b\x00\x00\x00\x01x", b"\x0b"])
@@ -195,14 +218,23 @@ def test_the_agent_itself_holds_a_key_to_its_host(home: Home, agent: KeyAgent) -
     assert host.exists()
 
 
-def test_a_passphrase_reaches_ssh_add_alone(home: Home, agent: KeyAgent) -> None:
+def test_a_passphrase_reaches_ssh_add_alone(home: Home, agent: KeyAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     """The right one loads the key; a wrong one, or none, is an error that says so, and nothing waits for a terminal."""
     home.know()
     key, known = home.key("id", "correct horse"), home.known_hosts.read_text()
     for wrong in ("wrong", None):
         with pytest.raises(LaunchError, match="could not be loaded"):
             agent.add(key, [f"git@{HOST}"], known, wrong)
+    seen = home.folder / "seen"
+    program = home.folder / "ssh-add"
+    program.write_text(
+        f'#!/bin/sh\ncat /proc/$$/environ /proc/$$/cmdline > {seen}\nexec {shutil.which("ssh-add")} "$@"\n'
+    )
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{home.folder}:{os.environ['PATH']}")
     assert agent.add(key, [f"git@{HOST}"], known, "correct horse") == {blob_of(key)}
+    assert b"SSH_ASKPASS" in seen.read_bytes()
+    assert b"correct horse" not in seen.read_bytes()
 
 
 def test_a_certificate_comes_with_its_key(home: Home, agent: KeyAgent) -> None:
@@ -214,6 +246,14 @@ def test_a_certificate_comes_with_its_key(home: Home, agent: KeyAgent) -> None:
     blobs = agent.add(key, [f"git@{HOST}"], home.known_hosts.read_text())
     assert len(blobs) == 2
     assert blob_of(key) in blobs
+
+
+def test_a_key_without_a_destination_is_not_loaded(home: Home, agent: KeyAgent) -> None:
+    """To ssh-add no limit would mean none at all."""
+    with pytest.raises(ValueError, match="destination"):
+        agent.add(home.key("id"), [], "")
+    with agent.connect() as connection:
+        assert wire.list_keys(connection) == []
 
 
 def test_one_key_by_two_paths_is_an_error(home: Home, agent: KeyAgent) -> None:
@@ -234,7 +274,12 @@ def test_the_agent_ends_and_leaves_nothing(home: Home) -> None:
     agent.await_start()
     folders = list((home.folder / "claude-bottle").iterdir())
     assert len(folders) == 1
+    with agent.connect() as connection:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    process = Path("/proc", str(int.from_bytes(credentials[:4], sys.byteorder)))
+    assert process.joinpath("comm").read_text() == "ssh-agent\n"
     agent.close()
+    assert not process.exists()
     agent.close()
     assert list((home.folder / "claude-bottle").iterdir()) == []
     with pytest.raises(OSError, match=r"."):

@@ -61,6 +61,8 @@ class KeyAgent:
 
         `known_hosts` is the text that says by which keys these hosts are known. LaunchError with what ssh-add says.
         """
+        if not destinations:  # to ssh-add none are all
+            raise ValueError("a key is for a destination")
         before = self._blobs()
         (self._folder / KNOWN).write_text(known_hosts, encoding="utf-8")
         limits = [word for destination in destinations for word in ("-h", destination)]
