@@ -8,6 +8,7 @@ from msgspec import Struct
 from claude_bottle.manifest.types import Egress, EnvEntry, Ssh, Workspace
 from claude_bottle.seam.levels import HostRule
 from claude_bottle.seam.part import Part
+from claude_bottle.seam.traits import Runs
 
 __all__ = ["BottleSpec", "Choice", "Draft", "Upstream", "find_section"]
 
@@ -63,10 +64,14 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """The plan so far: the parts of the plugins that came before, by name, and the rules now wanted."""
+    """The plan so far: the parts of the plugins that came before, by name, and the rules now wanted.
+
+    `runs` is how the backend runs sidecars.
+    """
 
     parts: tuple[tuple[str, Part[Struct]], ...] = ()
     wanted: tuple[HostRule, ...] = ()
+    runs: Runs = "image"
 
     def part(self, name: str) -> Part[Struct] | None:
         """Return the answer of a plugin that came before, None if there is none."""
