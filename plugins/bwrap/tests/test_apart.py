@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import subprocess
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -102,6 +103,14 @@ def test_this_machine_is_not_in_its_network(begin: Begin) -> None:
             words = (PYTHON, "-c", DIAL, address, str(port))
             assert subprocess.run(words, check=True, capture_output=True).stdout == b"witness\n"
             assert b"witness" not in sidecar.exec(words, 10).stdout
+            for gateway in gateways():  # pasta itself would lead from there to this machine's loopback
+                assert b"witness" not in sidecar.exec((PYTHON, "-c", DIAL, gateway, str(port)), 10).stdout
+
+
+def gateways() -> list[str]:
+    """Return the gateways of this machine's default routes."""
+    rows = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+    return [socket.inet_ntoa(struct.pack("=I", int(row[2], 16))) for row in rows if int(row[1], 16) == 0]
 
 
 @pytest.mark.root
