@@ -11,6 +11,7 @@ import pytest
 from e2e_upstream import Internet
 from e2e_user import User
 
+from bottle_bwrap.apart import examine as examine_network
 from bottle_bwrap.probe import probe as probe_bwrap
 from bottle_docker.image import agent_recipe
 from bottle_docker.images import Images
@@ -18,6 +19,7 @@ from bottle_docker.plugin import open_engine
 from bottle_docker.probe import probe as probe_docker
 from bottle_docker.site import default_gateways
 from bottle_mitmproxy.image import proxy_recipe
+from bottle_pipelock.program import examine as find_pipelock
 from bottle_pipelock.section import IMAGE
 
 __all__ = ["COLUMNS", "LACKS", "PAIRS", "Pair", "bridge_address"]
@@ -58,18 +60,31 @@ class Pair(NamedTuple):
             wrong = "; ".join(f"{it.what} {it.detail} ({it.cure})" for it in result.findings if not it.ok)
             pytest.skip(f"{self.backend} cannot run here: {wrong}")
         if self.proxy == "pipelock":
-            if open_engine().image_id(IMAGE) is None:
-                pytest.skip(f"the engine has no {IMAGE}: docker pull it")
+            self.check_pipelock()
             if os.geteuid() != 0:
                 pytest.skip("needs root, for upstreams at the ports 443 and 80")
+
+    def check_pipelock(self) -> None:
+        """Skip where it is not here: its image, or its program and what makes that a network of its own."""
+        if self.contained:
+            if open_engine().image_id(IMAGE) is None:
+                pytest.skip(f"the engine has no {IMAGE}: docker pull it")
+            return
+        for finding in (find_pipelock(), *examine_network()):
+            if not finding.ok:
+                pytest.skip(f"{finding.what}: {finding.detail} ({finding.cure})")
+        if probe_docker().state != "ready":
+            pytest.skip("needs an address of this machine that is not its primary one: an engine's bridge has it")
 
     def internet(self, folder: Path) -> Internet:
         """Return upstreams at an address that the proxy reaches: loopback, or one on the engine's bridge.
 
-        pipelock dials the port that is asked for, so there they have the ports of the real Internet.
+        pipelock dials the port that is asked for, so there they have the ports of the real Internet. In its own
+        network this machine's loopback and its primary address are none of this machine's.
         """
-        ports = (443, 80) if self.proxy == "pipelock" else (0, 0)
-        return Internet(folder, bridge_address() if self.contained else "127.0.0.1", ports)
+        pipelock = self.proxy == "pipelock"
+        address = bridge_address() if self.contained or pipelock else "127.0.0.1"
+        return Internet(folder, address, (443, 80) if pipelock else (0, 0))
 
     def user(self, internet: Internet) -> User:
         """Return somebody whose manifests choose this pair."""
@@ -82,7 +97,7 @@ class Pair(NamedTuple):
         return someone
 
 
-PAIRS = (Pair("bwrap", "mitmproxy"), Pair("docker", "mitmproxy"), Pair("docker", "pipelock"))
+PAIRS = tuple(Pair(backend, proxy) for proxy in ("mitmproxy", "pipelock") for backend in ("bwrap", "docker"))
 COLUMNS = [
     pytest.param(pair, id=str(pair), marks=pytest.mark.pipelock if pair.proxy == "pipelock" else ()) for pair in PAIRS
 ]

@@ -10,7 +10,9 @@ from matrix_pair import Pair
 
 from bottle_docker.plugin import open_engine
 
-SIDECAR = b"bottle_mitmproxy.sidecar"
+SIDECAR = {"mitmproxy": b"bottle_mitmproxy.sidecar", "pipelock": b"pipelock.yaml"}
+"""What stands in the arguments of a proxy's process."""
+
 TOLD = "this bottle has no way out any more"
 SCRIPT = f"""
 curl -s https://{ALLOWED}/before; echo up; read line
@@ -26,7 +28,7 @@ def kill_proxy(pair: Pair, name: str, launcher: int) -> None:
         return
     files = Path(f"/proc/{launcher}/task").glob("*/children")
     pids = {int(word) for file in files for word in file.read_text().split()}
-    [proxy] = [pid for pid in pids if SIDECAR in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [proxy] = [pid for pid in pids if SIDECAR[pair.proxy] in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(proxy, signal.SIGKILL)
 
 

@@ -46,8 +46,8 @@ API = 1
 ANYONE = frozenset({"validate", "resolve_plan", "provision"})
 KIND_HOOKS: Mapping[Kind, frozenset[str]] = {
     "backend": ANYONE
-    | {"probe", "open_site", "start_bottle", "provision_ca", "list_bottles", "plan_cleanup", "cleanup"},
-    "proxy": ANYONE | {"probe", "warm_up", "start_proxy"},
+    | {"probe", "probe_pair", "open_site", "start_bottle", "provision_ca", "list_bottles", "plan_cleanup", "cleanup"},
+    "proxy": ANYONE | {"probe", "probe_pair", "warm_up", "start_proxy"},
     "provisioner": ANYONE | {"provision_ca", "provision_skills", "provision_ssh", "provision_git", "collect"},
     "agent": ANYONE | {"provision_prompt"},
 }

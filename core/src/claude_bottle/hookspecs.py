@@ -24,10 +24,11 @@ if TYPE_CHECKING:  # a plugin that is only listed or planned with pays for none 
     from claude_bottle.seam.event import Event
     from claude_bottle.seam.owner import Launch
     from claude_bottle.seam.part import Part
-    from claude_bottle.seam.probe import ProbeResult
+    from claude_bottle.seam.probe import Finding, ProbeResult
     from claude_bottle.seam.proxy import Proxy
     from claude_bottle.seam.secrets import Secrets
     from claude_bottle.seam.sidecar import Site, Warm
+    from claude_bottle.seam.traits import BackendTraits, ProxyTraits
 
 __all__ = ["PROJECT", "Going", "Hooks", "Specs", "hookimpl", "hookspec"]
 
@@ -65,6 +66,10 @@ class Specs:
     @first
     def probe(self) -> ProbeResult | None:
         """Backend, proxy: return what is missing on this machine, and the cure. Cheap, no side effects."""
+
+    @first
+    def probe_pair(self, partner: BackendTraits | ProxyTraits) -> Sequence[Finding] | None:
+        """Backend, proxy, optional: return what is missing on this machine for work with such a partner. As `probe`."""
 
     @first
     def warm_up(self, plan: Plan) -> Warm | None:
@@ -136,6 +141,7 @@ class Hooks(Protocol):
     def validate(self, *, spec: BottleSpec) -> Sequence[Problem] | None: ...  # noqa: D102 - documented in Specs
     def resolve_plan(self, *, spec: BottleSpec, draft: Draft) -> Part[Struct] | None: ...  # noqa: D102
     def probe(self) -> ProbeResult | None: ...  # noqa: D102
+    def probe_pair(self, *, partner: BackendTraits | ProxyTraits) -> Sequence[Finding] | None: ...  # noqa: D102
     def warm_up(self, *, plan: Plan) -> Warm | None: ...  # noqa: D102
     def open_site(self, *, plan: Plan, launch: Launch, say: Callable[[str], None]) -> Site | None: ...  # noqa: D102
     def start_proxy(self, *, plan: Plan, site: Site, secrets: Secrets, warm: Warm | None) -> Proxy | None: ...  # noqa: D102

@@ -134,7 +134,7 @@ class Far(View):
 
 
 def test_a_host_elsewhere_is_witnessed_from_there() -> None:
-    """What its witnesses answered to is dialled from inside, beside this machine's; a name that it resolves is asked."""
+    """What its witnesses answered to is dialled from inside, and this machine's; a name that it resolves is asked."""
     far = Far()
     prove(far)
     assert [dial.host for dial in far.asked] == ["192.0.2.1", "192.0.2.2", "127.0.0.1", "127.0.0.1"]

@@ -24,6 +24,7 @@ from claude_bottle.plugins.load import Loaded
 from claude_bottle.plugins.select import find_record
 from claude_bottle.seam.names import slugify
 from claude_bottle.seam.part import Part
+from claude_bottle.seam.probe import Finding
 
 __all__ = ["Prepared", "prepare"]
 
@@ -66,7 +67,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
-    problems += _machine_problems(machine) if check_machine else ()
+    problems += _machine_problems(machine, team) if check_machine else ()
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
@@ -211,15 +212,34 @@ def _located(problem: Problem, sources: Sources) -> Problem:
     return replace(problem, where=sources.manifest.find(problem.where))
 
 
-def _machine_problems(plugins: Iterable[Loaded]) -> list[Problem]:
+def _machine_problems(plugins: Iterable[Loaded], team: Team | None) -> list[Problem]:
     problems: list[Problem] = []
     for loaded in plugins:
         result = ask(loaded, loaded.hooks.probe)
-        who = f"{loaded.record.kind} {loaded.name}"
-        found = [Problem(f"{who}: {it.what}: {it.detail}", it.cure) for it in result.findings if not it.ok]
+        found = _faults(loaded, result.findings)
         if result.state != "ready":
+            who = f"{loaded.record.kind} {loaded.name}"
             problems += found or [Problem(f"{who} is {result.state} on this machine", "bottle doctor")]
+    return problems + (_pair_faults(team) if team else [])
+
+
+def _pair_faults(team: Team) -> list[Problem]:
+    """Return what is missing on this machine for these two in particular."""
+    problems: list[Problem] = []
+    for loaded, partner in (
+        (team.backend, team.proxy.plugin.proxy_traits),
+        (team.proxy, team.backend.plugin.backend_traits),
+    ):
+        if partner is not None:
+            hooks = loaded.hooks
+            asked = ask_maybe(loaded, lambda hooks=hooks, partner=partner: hooks.probe_pair(partner=partner))
+            problems += _faults(loaded, asked or ())
     return problems
+
+
+def _faults(loaded: Loaded, findings: Iterable[Finding]) -> list[Problem]:
+    who = f"{loaded.record.kind} {loaded.name}"
+    return [Problem(f"{who}: {it.what}: {it.detail}", it.cure) for it in findings if not it.ok]
 
 
 def _resolve(team: Team, spec: BottleSpec, sources: Sources) -> Draft:
@@ -231,7 +251,7 @@ def _resolve(team: Team, spec: BottleSpec, sources: Sources) -> Draft:
     where = sources.manifest.where("bottles", spec.bottle, "egress", "inspect")
     if problems := inspect_problems(spec, wanted, where):
         raise ProblemsError(problems)
-    draft = _extend(Draft(parts=draft.parts, wanted=wanted), team.proxy, spec)
+    draft = _extend(replace(draft, wanted=wanted), team.proxy, spec)
     rules = draft.parts[-1][1].rules or ()
     if (fault := check_answer(wanted, rules)) is not None:
         raise PluginError(team.proxy.name, f"proxy {team.proxy.name}: {fault}")
@@ -255,4 +275,4 @@ def _notes(team: Team, spec: BottleSpec, sources: Sources) -> list[tuple[str, st
 
 def _extend(draft: Draft, loaded: Loaded, spec: BottleSpec) -> Draft:
     part: Part[Struct] = ask(loaded, lambda: loaded.hooks.resolve_plan(spec=spec, draft=draft))
-    return Draft(parts=(*draft.parts, (loaded.name, part)), wanted=draft.wanted)
+    return replace(draft, parts=(*draft.parts, (loaded.name, part)))

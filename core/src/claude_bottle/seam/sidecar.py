@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from msgspec import Struct
 
 from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
-from claude_bottle.seam.traits import Listen, Runs
+from claude_bottle.seam.traits import Listen, Runs, Way
 
 if TYPE_CHECKING:  # a plan can be shown without either
     import socket
@@ -84,7 +84,8 @@ class SidecarSpec(Struct, frozen=True, kw_only=True):
     machine with the environment `env` and nothing else. `ready` is a command that succeeds once it serves.
     `folders` are made below root, empty, for it alone to write in; what it writes there `Sidecar.get` reads.
     `hosts` are names with the address that each has for it, whatever the resolver says.
-    `memory` in bytes. `warm`: a started process to adopt instead of spawning `argv`.
+    `memory` in bytes. `warm`: a started process to adopt instead of spawning `argv`. `way`: how it listens,
+    where that is not as the site says.
     """
 
     argv: tuple[str, ...]
@@ -96,6 +97,7 @@ class SidecarSpec(Struct, frozen=True, kw_only=True):
     hosts: tuple[tuple[str, str], ...] = ()
     memory: int = 512 << 20
     warm: Warm | None = None
+    way: Way | None = None
 
 
 class Sidecar(Protocol):

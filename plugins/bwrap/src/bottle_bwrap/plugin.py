@@ -11,8 +11,8 @@ from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import BottleSpec, Draft
 from claude_bottle.seam.part import Part
-from claude_bottle.seam.probe import ProbeResult
-from claude_bottle.seam.traits import BackendTraits
+from claude_bottle.seam.probe import Finding, ProbeResult
+from claude_bottle.seam.traits import BackendTraits, ProxyTraits
 
 if TYPE_CHECKING:
     from bottle_bwrap.leftover import Leftovers
@@ -68,6 +68,13 @@ class BwrapBackend:
         return probe()
 
     @hookimpl
+    def probe_pair(self, partner: BackendTraits | ProxyTraits) -> "Sequence[Finding]":
+        """For a proxy that can only listen at an address, look for what makes it a network of its own."""
+        from bottle_bwrap.apart import examine
+
+        return examine() if isinstance(partner, ProxyTraits) and "fd" not in partner.listen else ()
+
+    @hookimpl
     def open_site(self, plan: Plan, launch: "Launch", say: Callable[[str], None]) -> "BwrapSite":
         """Claim a name, a folder and uids."""
         from bottle_bwrap.site import open_site
@@ -116,5 +123,7 @@ class BwrapBackend:
 
 
 PLUGIN = backend(
-    BwrapBackend(), section=BwrapSection, traits=BackendTraits(runs="process", listen=frozenset({"fd"}), unix=True)
+    BwrapBackend(),
+    section=BwrapSection,
+    traits=BackendTraits(runs="process", listen=frozenset({"fd", "tcp"}), unix=True),
 )

@@ -19,7 +19,7 @@ from claude_bottle.errors import BottleError, DeadlineError
 from claude_bottle.seam.bottle import ExecResult
 from claude_bottle.seam.sidecar import File, SidecarSpec, Warm
 
-__all__ = ["ProcessSidecar", "start_sidecar", "write_files"]
+__all__ = ["ProcessSidecar", "start_sidecar", "write_files", "write_sidecar"]
 
 KEPT = 4096  # lines of its stdout that a second reader still finds
 WORDS = 4096  # bytes of the end of its stderr
@@ -143,12 +143,17 @@ class ProcessSidecar:
 
 def start_sidecar(spec: SidecarSpec, root: Path, uid: int | None) -> ProcessSidecar:
     """Write a sidecar's files below `root` and start it, or adopt the process that is warm already."""
+    write_sidecar(spec, root, uid)
+    return ProcessSidecar(spec.warm or spawn(spec, root), root, uid)
+
+
+def write_sidecar(spec: SidecarSpec, root: Path, uid: int | None) -> None:
+    """Make a sidecar's folders and files below `root`, and give them to `uid`."""
     for name in spec.folders:
         (root / name).mkdir(mode=0o700)
         if uid is not None:
             os.chown(root / name, uid, uid)
     write_files(root, spec.files, uid)
-    return ProcessSidecar(spec.warm or spawn(spec, root), root, uid)
 
 
 def spawn(spec: SidecarSpec, root: Path) -> Warm:

@@ -43,9 +43,10 @@ class BwrapSite:
         self._uid, self._proxy_uid = (leases[0].uid, leases[1].uid) if leases else (None, None)
         self._trust = TrustFiles(leases[0].folder if leases else folder)
         self._trust.make()
-        (folder / ROOT).mkdir(mode=0o700)
+        self._root = (leases[1].folder if leases else folder) / ROOT  # its uid finds it by its path
+        self._root.mkdir(mode=0o700)
         if self._proxy_uid is not None:
-            os.chown(folder / ROOT, self._proxy_uid, self._proxy_uid)
+            os.chown(self._root, self._proxy_uid, self._proxy_uid)
         self._stack = stack
         self._sidecars: list[ProcessSidecar] = []
         self._sandbox: Sandbox | None = None
@@ -58,7 +59,7 @@ class BwrapSite:
     @property
     def root(self) -> str:
         """See `seam.sidecar.Site`."""
-        return str(self.folder / ROOT)
+        return str(self._root)
 
     @property
     def listen(self) -> Listen:
@@ -69,7 +70,12 @@ class BwrapSite:
         """See `seam.sidecar.Site`. It gets its listener when the bottle starts, which must be later."""
         if self._sandbox is not None:
             raise LaunchError("the bottle's listener has been handed out already")
-        sidecar = start_sidecar(spec, Path(self.root), self._proxy_uid)
+        if spec.way == "tcp":
+            from bottle_bwrap.apart import start_apart  # noqa: PLC0415 - not for a proxy that takes a listener
+
+            sidecar = start_apart(spec, PORT, self._root, self._proxy_uid)
+        else:
+            sidecar = start_sidecar(spec, self._root, self._proxy_uid)
         self._stack.callback(sidecar.stop)
         self._sidecars.append(sidecar)
         self._note(sidecar.process.pid)

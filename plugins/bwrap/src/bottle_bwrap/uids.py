@@ -4,6 +4,7 @@ import fcntl
 import grp
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -92,9 +93,12 @@ def take_lock(uid: int) -> int | None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the files in a folder of ours."""
+    """Remove what is in a folder of ours."""
     for path in folder.iterdir():
-        path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def is_stale(uid: int) -> bool:

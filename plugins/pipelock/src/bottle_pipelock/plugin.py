@@ -1,4 +1,4 @@
-"""The hooks of the pipelock plugin. Importing it costs nothing: the proxy lives in a container of its own."""
+"""The hooks of the pipelock plugin. Importing it costs nothing: the proxy is a program of its own."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import BottleSpec, Draft
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import Finding, ProbeResult
-from claude_bottle.seam.traits import ProxyTraits
+from claude_bottle.seam.traits import BackendTraits, ProxyTraits
 
 if TYPE_CHECKING:
     from claude_bottle.seam.proxy import Proxy
@@ -34,12 +34,19 @@ LACKS = (
 
 
 class Pipelock:
-    """pipelock 2.3.0, from its image, beside the bottle."""
+    """pipelock 2.3.0, beside the bottle: from its image, or where there are none from its program on PATH."""
 
     @hookimpl
     def probe(self) -> ProbeResult:
         """Need nothing of this machine: whether the image can be had is the backend's to say."""
         return ProbeResult(state="ready", findings=(Finding(what="pipelock", ok=True, detail="runs from its image"),))
+
+    @hookimpl
+    def probe_pair(self, partner: "BackendTraits | ProxyTraits") -> Sequence[Finding]:
+        """Where it is a process of this machine, look for the program and its version."""
+        from bottle_pipelock.program import examine
+
+        return (examine(),) if isinstance(partner, BackendTraits) and partner.runs == "process" else ()
 
     @hookimpl
     def validate(self, spec: BottleSpec) -> Sequence[Problem]:
@@ -54,7 +61,9 @@ class Pipelock:
         from bottle_pipelock.levels import answer
 
         section, rules = spec.section(PipelockSection), answer(draft.wanted, spec.egress.dlp_action)
-        return Part(section=section, rules=rules, lines=(("proxy image", section.image),))
+        process = spec.backend_traits is not None and spec.backend_traits.runs == "process"
+        lines = () if process else (("proxy image", section.image),)
+        return Part(section=section, rules=rules, lines=lines)
 
     @hookimpl
     def start_proxy(self, plan: Plan, site: "Site", secrets: "Secrets", warm: "Warm | None") -> "Proxy":
@@ -68,5 +77,5 @@ class Pipelock:
 PLUGIN = proxy(
     Pipelock(),
     section=PipelockSection,
-    traits=ProxyTraits(runs=frozenset({"image"}), listen=frozenset({"tcp"}), lacks=LACKS),
+    traits=ProxyTraits(runs=frozenset({"image", "process"}), listen=frozenset({"tcp"}), lacks=LACKS),
 )

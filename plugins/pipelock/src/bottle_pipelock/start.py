@@ -2,6 +2,7 @@
 
 from bottle_pipelock.authority import make_authority, make_receipt_key
 from bottle_pipelock.config import Settings, make_config
+from bottle_pipelock.program import find_program
 from bottle_pipelock.proxy import PipelockProxy
 from bottle_pipelock.render import CONFIG, render
 from bottle_pipelock.section import PipelockSection, bytes_of
@@ -11,7 +12,7 @@ from claude_bottle.seam.trust import read_bundle
 
 __all__ = ["make_settings", "start"]
 
-PROGRAM = "/pipelock"
+IN_IMAGE = "/pipelock"
 CERTIFICATE, KEY = "ca.pem", "ca-key.pem"
 BUNDLE = "upstream-bundle.pem"
 
@@ -21,9 +22,10 @@ def start(plan: Plan, site: Site) -> PipelockProxy:
     settings, section = make_settings(plan, site), plan.section(PipelockSection)
     memory = bytes_of(section.memory)
     authority = make_authority(plan.slug)
-    health = (PROGRAM, "healthcheck", "--addr", f"127.0.0.1:{settings.port}")
+    program = IN_IMAGE if site.runs == "image" else find_program()
+    health = (program, "healthcheck", "--addr", f"127.0.0.1:{settings.port}")
     spec = SidecarSpec(
-        argv=(PROGRAM, "run", "--config", f"{site.root}/{CONFIG}"),
+        argv=(program, "run", "--config", f"{site.root}/{CONFIG}"),
         image=section.image,
         files=(
             File(CONFIG, render(make_config(settings))),
@@ -42,6 +44,7 @@ def start(plan: Plan, site: Site) -> PipelockProxy:
         folders=(settings.evidence,),
         hosts=tuple((name, place.rpartition(":")[0].strip("[]")) for name, place in plan.egress.upstream.hosts),
         memory=memory,
+        way="tcp",
     )
     return PipelockProxy(site.run(spec), settings, plan.bottle, authority.certificate, health)
 
