@@ -70,7 +70,7 @@ class BwrapSite:
         """See `seam.sidecar.Site`. It gets its listener when the bottle starts, which must be later."""
         if self._sandbox is not None:
             raise LaunchError("the bottle's listener has been handed out already")
-        groups = self._make_groups(find_parents(), f"proxy-{len(self._sidecars)}", spec.memory)
+        groups = self._make_groups(find_parents(), f"-proxy-{len(self._sidecars)}", spec.memory)
         if spec.way == "tcp":
             from bottle_bwrap.apart import start_apart  # noqa: PLC0415 - not for a proxy that takes a listener
 
@@ -94,7 +94,7 @@ class BwrapSite:
     def start(self, section: BwrapSection, environment: Mapping[str, str]) -> BwrapBottle:
         """Start the sandbox, hand its listener to the sidecars, and return the bottle."""
         limits = find_limits(section, dropped=self._uid is not None)
-        groups = self._make_groups(limits.parents, "bottle", bytes_of(section.memory), section.processes + SPARE)
+        groups = self._make_groups(limits.parents, "", bytes_of(section.memory), section.processes + SPARE)
         sandbox = start_sandbox(working_program(), section, self._trust, self._uid, limits.processes)
         self._sandbox = sandbox
         self._stack.callback(sandbox.close)
@@ -121,7 +121,7 @@ class BwrapSite:
 
     def _make_groups(self, parents: Parents, what: str, memory: int, processes: int | None = None) -> tuple[Path, ...]:
         """Make the control groups that everything in the bottle or its proxy will be in, where this machine has any."""
-        name = f"{self.record.name}-{self.record.launch.label}-{what}"
+        name = f"{self.record.name}-{self.record.launch.label}{what}"
         groups = tuple(dict.fromkeys(parent / name for parent in parents.folders.values()))
         self._write(msgspec.structs.replace(self.record, cgroups=(*self.record.cgroups, *map(str, groups))))
         self._stack.callback(remove_cgroups, groups)
