@@ -244,3 +244,28 @@ def test_plugins_are_listed(user: User) -> None:
         ("backend", "bwrap", "available"),
         ("proxy", "mitmproxy", "available"),
     }
+
+
+def test_a_proxy_in_a_network_of_its_own_is_not_led_to_this_machines_loopback(user: User) -> None:
+    """What can never be dialled from there is a problem before anyone is asked, at a dry run too."""
+    done = user.bottle("start", "reviewer", "--proxy", "pipelock", "--dry-run")
+    assert done.code == 1
+    assert "upstream.hosts: api.e2e.test: 127.0.0.1:" in done.err
+    assert "pipelock on bwrap has a network of its own" in done.err
+    assert user.bottle("start", "reviewer", "--proxy", "mitmproxy", "--dry-run").code == 0
+
+
+def test_what_a_pair_needs_is_a_problem_of_the_first_step(user: User) -> None:
+    """A dry run does not look for it; a launch names what is missing for these two, with the cure."""
+    (user.config / "config.yaml").unlink()
+    user.manifest({"egress": {"allowlist": ["api.example.com"]}})
+    path = os.pathsep.join(
+        it for it in user.environment["PATH"].split(os.pathsep) if not os.access(f"{it}/pipelock", os.X_OK)
+    )
+    words = ("start", "reviewer", "--file", "bottle.yaml", "--proxy", "pipelock")
+    dry, done = (user.bottle(*words, last, env={"PATH": path}) for last in ("--dry-run", "--yes"))
+    assert dry.code == 0
+    assert "not checked: pipelock on this machine" in dry.err
+    assert done.code == 125
+    assert "proxy pipelock: pipelock: pipelock is not on PATH" in done.err
+    assert "put pipelock 2.3.0 on PATH" in done.err

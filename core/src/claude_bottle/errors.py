@@ -8,6 +8,7 @@ from msgspec import Struct
 __all__ = [
     "BottleError",
     "DeadlineError",
+    "ImageError",
     "LaunchError",
     "NameTakenError",
     "NotFoundError",
@@ -78,6 +79,10 @@ class NameTakenError(BottleError):
 
 class LaunchError(BottleError):
     """A launch could not be brought up."""
+
+
+class ImageError(LaunchError):
+    """An image cannot be had. Core adds to its hint which flags do without."""
 
 
 class ProofError(LaunchError):

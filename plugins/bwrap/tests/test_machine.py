@@ -282,8 +282,8 @@ def test_importing_the_plugin_is_light() -> None:
 
 
 def test_the_plugin_is_declared_as_what_it_is() -> None:
-    """A backend that runs sidecars as processes and hands them their listener."""
+    """A backend that runs sidecars as processes, and hands them their listener where they can take it."""
     assert PLUGIN.kind == "backend"
     assert isinstance(PLUGIN.impl, BwrapBackend)
     assert PLUGIN.backend_traits is not None
-    assert (PLUGIN.backend_traits.runs, PLUGIN.backend_traits.listen) == ("process", {"fd"})
+    assert (PLUGIN.backend_traits.runs, PLUGIN.backend_traits.listen) == ("process", {"fd", "tcp"})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bottle_bwrap.cgroup import find_parents
 from bottle_bwrap.section import BwrapSection
 from bottle_bwrap.site import BwrapSite
 from claude_bottle.errors import BottleError, DeadlineError, LaunchError
@@ -196,3 +197,17 @@ def test_a_command_beside_it(open_site: OpenSite) -> None:
     assert (result.returncode, result.stdout) == (3, b"{}")
     with pytest.raises(DeadlineError):
         sidecar.exec(["/bin/sleep", "60"], timeout=0.1)
+
+
+def test_its_memory_is_limited_where_a_control_group_can_be_made(open_site: Callable[..., BwrapSite]) -> None:
+    """Its own limit, apart from the agent's, and it is in that group."""
+    if "memory" not in find_parents().folders:
+        pytest.skip("this machine offers us no control group: run as root, or under systemd with Delegate=yes")
+    site = open_site("limited")
+    sidecar = site.run(SidecarSpec(argv=("/bin/sleep", "60"), memory=64 << 20))
+    [group] = [Path(it) for it in site.record.cgroups if (Path(it) / "cgroup.procs").is_file() and "memory" in it]
+    limits = [group / name for name in ("memory.max", "memory.limit_in_bytes")]
+    assert [int(it.read_text()) for it in limits if it.exists()] == [64 << 20]
+    assert str(sidecar.process.pid) in (group / "cgroup.procs").read_text().split()
+    site.close()
+    assert not group.exists()

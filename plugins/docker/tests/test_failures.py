@@ -24,7 +24,7 @@ from bottle_docker.networks import Segment, make_network
 from bottle_docker.probe import judge
 from bottle_docker.section import DockerSection
 from bottle_docker.site import sweep
-from claude_bottle.errors import LaunchError, NameTakenError, UnavailableError
+from claude_bottle.errors import ImageError, LaunchError, NameTakenError, UnavailableError
 from claude_bottle.seam.owner import Owner
 from claude_bottle.seam.sidecar import Recipe
 
@@ -101,27 +101,18 @@ def test_a_subnet_that_is_taken_after_the_look_moves_on(engine: Engine, monkeypa
 def test_an_image_that_cannot_be_had_is_one_clear_error(open_site: Any) -> None:
     """S9: which, why, and what to do."""
     opened, _, _ = open_site(DockerSection(image="claude-bottle.invalid/nothing:1"))
-    with pytest.raises(LaunchError, match=r"claude-bottle\.invalid/nothing:1 is not here and cannot be fetched"):
+    with pytest.raises(ImageError, match=r"claude-bottle\.invalid/nothing:1 is not here and cannot be fetched"):
         opened.settle()
 
 
-def test_without_the_proxys_image_another_proxy_is_named(engine: Engine) -> None:
-    """The default proxy's image comes from a registry; the other one is built."""
-    images = Images(engine, lambda _: None, threading.Event())
-    with pytest.raises(LaunchError) as caught:
-        images.ensure("claude-bottle.invalid/pipelock:0")
-    assert "--proxy mitmproxy" in str(caught.value.hint)
-
-
 def test_a_build_that_fails_says_how_and_leaves_no_layer(engine: Engine) -> None:
-    """The last thing that it said, the way around it, and nothing of it on the engine."""
+    """The last thing that it said, and nothing of it on the engine."""
     recipe = Recipe(
         name="claude-bottle-test-broken", containerfile=f"FROM {BASE}\nRUN echo half >/half\nRUN echo why; false\n"
     )
-    with pytest.raises(LaunchError, match="cannot be built") as caught:
+    with pytest.raises(ImageError, match="cannot be built") as caught:
         Images(engine, lambda _: None, threading.Event()).ensure(recipe)
     assert "why" in caught.value.message
-    assert "--backend bwrap" in str(caught.value.hint)
     assert engine.dangling_images(BUILD) == []
 
 

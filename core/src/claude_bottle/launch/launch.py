@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from claude_bottle.errors import LaunchError, map_exceptions
+from claude_bottle.errors import ImageError, LaunchError, map_exceptions
 from claude_bottle.launch.allow import Allowances
 from claude_bottle.launch.control import ControlServer
 from claude_bottle.launch.evidence import EvidenceFile
@@ -127,7 +127,7 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with phase("proxy"), course.signals.held():
         proxy = ask(front, lambda: front.hooks.start_proxy(plan=plan, site=site, secrets=secrets, warm=warm))
         undo.register("proxy", proxy.stop)
-    with phase("images"):
+    with phase("images"), _naming_other_ways(prepared):
         ask_maybe(backend, site.settle)
     with phase("bottle"), course.signals.held():
         env = dict(plan.literals) | dict(proxy.env)
@@ -147,6 +147,19 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
         _announce(prepared, course, bottle, proxy)
     return Running(bottle, course.launch, watch, prompt)
+
+
+@contextmanager
+def _naming_other_ways(prepared: Prepared) -> Generator[None]:
+    """Name the flags with which the same bottle may do without an image that cannot be had."""
+    try:
+        yield
+    except ImageError as error:
+        plan, pairs = prepared.plan, prepared.sources.inventory.defaults.preference
+        ways = [f"--proxy {it.proxy}" for it in pairs if it.proxy != plan.proxy.name]
+        ways += [f"--backend {it.backend} --proxy {it.proxy}" for it in pairs if it.backend != plan.backend.name]
+        hint = ", or ".join([*([error.hint] if error.hint else []), *dict.fromkeys(ways)])
+        raise ImageError(error.message, hint or None) from error
 
 
 def _watch(course: _Course, console: Console, bottle: Bottle, proxy: Proxy, redactor: Redactor) -> Watch:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
 from claude_bottle.launch.choose import Chosen, choose_team, type_sections
 from claude_bottle.launch.sources import Request, Sources, Surroundings, read_sources
-from claude_bottle.launch.team import Team, ask, ask_maybe, pairing_problems
+from claude_bottle.launch.team import Team, ask, ask_maybe, loopback_problems, pairing_problems
 from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
@@ -65,7 +65,8 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     spec = replace(spec, ssh=tuple(_resolved(entry, around, sources) for entry in spec.ssh))
     problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
-    problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]
+    problems += [*pairing_problems(team), *loopback_problems(team, upstream)] if team else []
+    problems += _validate(sound, spec, sources)
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
     problems += _machine_problems(machine, team) if check_machine else ()
     if problems or team is None:

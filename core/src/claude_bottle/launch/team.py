@@ -1,12 +1,15 @@
 """The plugins of one launch, and how core asks them: one at a time, so that every answer has an owner."""
 
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from claude_bottle.errors import BottleError, PluginError, Problem
+from claude_bottle.plan.spec import Upstream
 from claude_bottle.plugins.load import Loaded
 
-__all__ = ["Team", "ask", "pairing_problems"]
+__all__ = ["Team", "ask", "loopback_problems", "pairing_problems"]
 
 T = TypeVar("T")
 
@@ -68,3 +71,25 @@ def pairing_problems(team: Team) -> Sequence[Problem]:
     if not backend.listen & proxy.listen:
         return [Problem(f"{pair}: they know no common way to listen")]
     return []
+
+
+def loopback_problems(team: Team, upstream: Upstream) -> Sequence[Problem]:
+    """Return what a proxy is led to on this machine's loopback, where it has a network of its own.
+
+    It has one as a container, and where it cannot be handed a listener.
+    """
+    backend, proxy = team.backend.plugin.backend_traits, team.proxy.plugin.proxy_traits
+    if backend is None or proxy is None or (backend.runs == "process" and "fd" in proxy.listen):
+        return []
+    why = f"{team.proxy.name} on {team.backend.name} has a network of its own, and that loopback is not this machine's"
+    cure = "let it listen at another address of this machine, and name that"
+    places = [(f"upstream.hosts: {name}: {place}", f"//{place}") for name, place in upstream.hosts]
+    places += [(f"the host's upstream proxy {upstream.proxy}", upstream.proxy)] if upstream.proxy else []
+    return [Problem(f"{what}: {why}", cure) for what, url in places if _is_loopback(urlsplit(url).hostname or "")]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

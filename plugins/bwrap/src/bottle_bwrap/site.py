@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 import msgspec
 
 from bottle_bwrap.bottle import BwrapBottle
-from bottle_bwrap.cgroup import add_process, make_cgroups, remove_cgroups
+from bottle_bwrap.cgroup import Parents, add_process, find_parents, make_cgroups, remove_cgroups
 from bottle_bwrap.channel import Channel, direct
 from bottle_bwrap.etc import HOME, USER
-from bottle_bwrap.limits import Limits, find_limits
+from bottle_bwrap.limits import find_limits
 from bottle_bwrap.probe import working_program
 from bottle_bwrap.record import Process, Record, claim_folder, remove_folder, write_record
 from bottle_bwrap.relay import Relay
@@ -70,6 +70,7 @@ class BwrapSite:
         """See `seam.sidecar.Site`. It gets its listener when the bottle starts, which must be later."""
         if self._sandbox is not None:
             raise LaunchError("the bottle's listener has been handed out already")
+        groups = self._make_groups(find_parents(), f"-proxy-{len(self._sidecars)}", spec.memory)
         if spec.way == "tcp":
             from bottle_bwrap.apart import start_apart  # noqa: PLC0415 - not for a proxy that takes a listener
 
@@ -77,6 +78,8 @@ class BwrapSite:
         else:
             sidecar = start_sidecar(spec, self._root, self._proxy_uid)
         self._stack.callback(sidecar.stop)
+        with suppress(ProcessLookupError):  # it has ended, which `wait` says better
+            add_process(groups, sidecar.process.pid)
         self._sidecars.append(sidecar)
         self._note(sidecar.process.pid)
         return sidecar
@@ -91,7 +94,7 @@ class BwrapSite:
     def start(self, section: BwrapSection, environment: Mapping[str, str]) -> BwrapBottle:
         """Start the sandbox, hand its listener to the sidecars, and return the bottle."""
         limits = find_limits(section, dropped=self._uid is not None)
-        groups = self._make_groups(limits, section)
+        groups = self._make_groups(limits.parents, "", bytes_of(section.memory), section.processes + SPARE)
         sandbox = start_sandbox(working_program(), section, self._trust, self._uid, limits.processes)
         self._sandbox = sandbox
         self._stack.callback(sandbox.close)
@@ -123,13 +126,13 @@ class BwrapSite:
                 for sidecar in self._sidecars:
                     sidecar.hand_over(listener)
 
-    def _make_groups(self, limits: Limits, section: BwrapSection) -> tuple[Path, ...]:
-        """Make the control groups that everything in the bottle will be in, where this machine has any."""
-        name = f"{self.record.name}-{self.record.launch.label}"
-        groups = tuple(dict.fromkeys(parent / name for parent in limits.parents.folders.values()))
-        self._write(msgspec.structs.replace(self.record, cgroups=tuple(map(str, groups))))
+    def _make_groups(self, parents: Parents, what: str, memory: int, processes: int | None = None) -> tuple[Path, ...]:
+        """Make the control groups that everything in the bottle or its proxy will be in, where this machine has any."""
+        name = f"{self.record.name}-{self.record.launch.label}{what}"
+        groups = tuple(dict.fromkeys(parent / name for parent in parents.folders.values()))
+        self._write(msgspec.structs.replace(self.record, cgroups=(*self.record.cgroups, *map(str, groups))))
         self._stack.callback(remove_cgroups, groups)
-        make_cgroups(limits.parents, name, bytes_of(section.memory), section.processes + SPARE)
+        make_cgroups(parents, name, memory, processes)
         return groups
 
     def _note(self, *pids: int) -> None:

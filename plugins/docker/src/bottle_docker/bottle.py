@@ -92,7 +92,7 @@ class DockerBottle:
         """See `seam.bottle.Bottle`."""
         from bottle_docker import terminal  # noqa: PLC0415 - a launch without a terminal does without termios
 
-        return terminal.attach(self._place(root=root), argv, env or {}, root=root)
+        return terminal.attach(self._place(root=root), argv, env or {}, root=root, ours=self._trust is not None)
 
     def put(self, entries: Iterable[Entry], dest: str) -> None:
         """See `seam.bottle.Bottle`. The agent's own user lays them: no link leads where it could not write."""

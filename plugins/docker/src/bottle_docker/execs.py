@@ -18,6 +18,7 @@ from claude_bottle.errors import BottleError, DeadlineError, UnavailableError
 
 __all__ = [
     "CHUNK",
+    "END_ALL",
     "ENV_FILE",
     "MARK",
     "MOST",
@@ -132,14 +133,21 @@ def is_text(argv: Sequence[str]) -> bool:
 
 
 def run_command(
-    place: Place, command: Command, *, feed: Feed | None, out: Sink, err: Sink, timeout: float | None = None
+    place: Place,
+    command: Command,
+    *,
+    feed: Feed | None,
+    out: Sink,
+    err: Sink,
+    timeout: float | None = None,
+    token: str | None = None,
 ) -> int:
-    """Run a command and return its exit code; both streams are taken as they come.
+    """Run a command and return its exit code; both streams are taken as they come. `token` marks what it begins.
 
     DeadlineError after `timeout` seconds, and whatever `feed` or a sink raises: in each case the command is killed,
     with every process that it began and that still has its environment.
     """
-    token = os.urandom(8).hex()
+    token = token or os.urandom(8).hex()
     wants_stdin = feed is not None or bool(command.preamble)
     exec_id = place.engine.create_exec(
         place.container,

@@ -12,7 +12,7 @@ from bottle_docker.engine import Engine
 from bottle_docker.labels import BUILD, LAUNCH
 from bottle_docker.listing import Container
 from bottle_docker.locks import locked
-from claude_bottle.errors import BottleError, LaunchError
+from claude_bottle.errors import BottleError, ImageError, LaunchError
 from claude_bottle.seam.sidecar import Recipe
 
 __all__ = ["Images", "forget_build", "is_building", "is_of_build", "tag_of"]
@@ -20,7 +20,6 @@ __all__ = ["Images", "forget_build", "is_building", "is_of_build", "tag_of"]
 DOCKERFILE = "Dockerfile"
 WIDTH = 90  # characters of a step that are shown
 AUTHORITIES = "authorities.pem"
-OTHER_WAY = "or use the embedded set, which needs none: --backend bwrap --proxy mitmproxy"
 
 
 class Images:
@@ -50,10 +49,9 @@ class Images:
             for _ in self._engine.pull(name, self._ended):
                 pass
         except BottleError as error:
-            flag = "choose another with --proxy mitmproxy" if "pipelock" in name else "name one that is here"
-            raise LaunchError(
+            raise ImageError(
                 f"the image {name} is not here and cannot be fetched: {error.message}",
-                error.hint or f"`docker pull {name}`, or {flag}",
+                error.hint or f"`docker pull {name}`, or name one that is here",
             ) from error
 
     def _build(self, recipe: Recipe, tag: str) -> None:
@@ -69,7 +67,7 @@ class Images:
                 raise
             after = f"; it said last: {last}" if last else ""
             message = f"the image {tag} cannot be built: {error.message}{after}"
-            raise LaunchError(message, error.hint or OTHER_WAY) from error
+            raise ImageError(message, error.hint) from error
         finally:
             self._forget_layers(recipe)
         if self._engine.image_id(tag) is None:

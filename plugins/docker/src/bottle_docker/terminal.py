@@ -5,10 +5,11 @@ import select
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 
 from bottle_docker.engine import Engine
 from bottle_docker.execs import CHUNK, MARK, Command, Place, Stdin, end_all, exit_code, run_command, wrapped
+from bottle_docker.leash import leashed
 from bottle_docker.stream import Stream
 from claude_bottle.errors import BottleError
 from claude_bottle.seam.terminal import STDERR, STDIN, STDOUT, Write, has_terminal, raw, resizing, terminal_variables
@@ -19,14 +20,20 @@ TRIES = 20  # a terminal can be given a size only once its command runs
 PAUSE = 0.05
 
 
-def attach(place: Place, argv: Sequence[str], env: Mapping[str, str], *, root: bool) -> int:
-    """Run a command with our terminal, or our three streams where stdin and stdout are not both terminals."""
-    if has_terminal():
-        size = os.get_terminal_size(STDIN)
-        given = {**terminal_variables(), **env}
-        return run_on_terminal(place, wrapped("", argv, given, root=root, size=(size.lines, size.columns)))
-    command = wrapped("", argv, env, root=root)
-    return run_command(place, command, feed=feed_stdin, out=Write(STDOUT), err=Write(STDERR))
+def attach(place: Place, argv: Sequence[str], env: Mapping[str, str], *, root: bool, ours: bool) -> int:
+    """Run a command with our terminal, or our three streams where stdin and stdout are not both terminals.
+
+    What it began ends with this process: with the bottle, where that is `ours`.
+    """
+    token = os.urandom(8).hex()
+    with nullcontext() if ours else leashed(place, token):
+        if has_terminal():
+            size = os.get_terminal_size(STDIN)
+            given = {**terminal_variables(), **env}
+            command = wrapped("", argv, given, root=root, size=(size.lines, size.columns))
+            return run_on_terminal(place, command, token)
+        command = wrapped("", argv, env, root=root)
+        return run_command(place, command, feed=feed_stdin, out=Write(STDOUT), err=Write(STDERR), token=token)
 
 
 def feed_stdin(stdin: Stdin) -> None:
@@ -41,13 +48,13 @@ def feed_stdin(stdin: Stdin) -> None:
             stdin.write(chunk)
 
 
-def run_on_terminal(place: Place, command: Command) -> int:
+def run_on_terminal(place: Place, command: Command, token: str) -> int:
     """Run a command on a terminal that is opened inside, and be its screen and keyboard until it ends.
 
     Ours is raw meanwhile: Ctrl-C, Ctrl-Z and the rest act inside. It is restored however this ends, and what the
     command began ends with us: the engine would let it live on.
     """
-    engine, token = place.engine, os.urandom(8).hex()
+    engine = place.engine
     env = {**command.env, MARK: token}
     exec_id = engine.create_exec(
         place.container, command.argv, user=place.user, stdin=True, tty=True, env=env, cwd=place.cwd
