@@ -3,13 +3,14 @@
 import base64
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from e2e_sshd import Sshd, make_key
 from e2e_upstream import Internet
-from e2e_user import Bottle, wait_until
+from e2e_user import Bottle, User, wait_until
 from matrix_pair import Pair
 
 pytestmark = pytest.mark.timeout(300)
@@ -33,8 +34,16 @@ def remote(pair: Pair, internet: Internet, tmp_path_factory: pytest.TempPathFact
     """It, for all tests of this module."""
     user, folder = pair.user(internet), tmp_path_factory.mktemp("ssh")
     servers = {host: Sshd(folder / host, internet.address) for host in (GIT, OTHER)}
-    for host, server in servers.items():
-        server.lead(user, host)
+    with ExitStack() as stack:
+        for host, server in servers.items():
+            stack.callback(server.close)
+            server.lead(user, host)
+        stack.callback(user.close)
+        yield begin(user, folder, internet, servers, stack)
+
+
+def begin(user: User, folder: Path, internet: Internet, servers: Mapping[str, Sshd], stack: ExitStack) -> Remote:
+    """Start the bottle, and in it a session that says nothing for a while."""
     keys = {host: make_key(user.home / ".ssh" / f"id_{host}") for host in servers}
     for server in servers.values():
         server.admit(*keys.values())
@@ -43,12 +52,9 @@ def remote(pair: Pair, internet: Internet, tmp_path_factory: pytest.TempPathFact
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", folder / "repository.git"], check=True)
     bottle = user.detached()
     silent = user.begin("exec", bottle.name, "--", "ssh", GIT, "sleep 12; echo awake")
-    yield Remote(bottle, folder, keys, servers, silent)
-    silent.kill()
-    silent.communicate()
-    user.close()
-    for server in servers.values():
-        server.close()
+    stack.callback(silent.communicate)
+    stack.callback(silent.kill)
+    return Remote(bottle, folder, keys, servers, silent)
 
 
 def test_git_clones_fetches_and_pushes(remote: Remote) -> None:

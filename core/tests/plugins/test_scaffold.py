@@ -132,6 +132,7 @@ def test_the_command_says_where_it_is(user: User) -> None:
         ("stage", "proxy", "stage is taken: backend stage of stage-plugins is installed"),
         ("some_box", "proxy", "some_box is taken: agent other of bottle-some-box is installed"),
         ("claude", "agent", "the name claude belongs to bottle-claude"),
+        ("ssh", "provisioner", "the name ssh belongs to bottle-ssh"),
         ("shell", "proxy", "the name shell belongs to bottle-claude"),
     ],
 )
@@ -146,7 +147,7 @@ def test_a_name_that_could_not_be_used_is_refused(user: User, tmp_path: Path, na
     assert [path.name for path in user.project.iterdir()] == ["bottle.yaml"]
 
 
-@pytest.mark.parametrize("name", ["ssh", "workspace"])
+@pytest.mark.parametrize("name", ["workspace"])
 def test_a_provisioner_may_take_a_key_that_is_left_to_it(user: User, name: str) -> None:
     """Some keys of the manifest are for a provisioner to act on."""
     done = user.run("plugins", "new", name, "--kind", "provisioner")

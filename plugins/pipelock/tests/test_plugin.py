@@ -172,6 +172,15 @@ def test_an_upstream_at_a_usual_port_is_no_problem(place: str) -> None:
     assert described(upstream).hosts == (("api.test", place.rpartition(":")[0].strip("[]")),)
 
 
+def test_an_upstream_at_an_ssh_entrys_port_is_no_problem() -> None:
+    """An SSH client asks for that port, so it is the one that is dialled; of any other entry it is not."""
+    entry = Ssh(host="git.test", user="git", port=2222, identity_file="~/.ssh/id")
+    right, wrong = (Upstream(hosts=((name, "10.0.0.5:2222"),)) for name in ("git.test", "api.test"))
+    assert Pipelock().validate(make_spec(upstream=right, ssh=(entry,))) == ()
+    (found,) = Pipelock().validate(make_spec(upstream=wrong, ssh=(entry,)))
+    assert "dials the port" in found.message
+
+
 def test_the_sidecar_is_described_whole() -> None:
     """Command, image, health, folder and memory; every path is below the site's root."""
     spec = described()

@@ -64,6 +64,8 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
     spec = replace(spec, ssh=tuple(_resolved(entry, around, sources) for entry in spec.ssh))
     problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
+    asking = any(it.record.kind == "provisioner" for it in chosen.loaded)  # what they ask is known later
+    problems += () if asking else question_problems(spec, (), secrets)
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*pairing_problems(team), *loopback_problems(team, upstream)] if team else []
     problems += _validate(sound, spec, sources)
@@ -75,8 +77,8 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     draft = _resolve(team, spec, sources)
     parts = [part for _, part in draft.parts]
     questions = tuple(question for part in parts for question in part.questions)
-    if problems := question_problems(spec, questions, secrets):
-        raise ProblemsError([_located(problem, sources) for problem in problems])
+    if found := question_problems(spec, questions, secrets):
+        raise ProblemsError([_located(problem, sources) for problem in found])
     names = env_names(spec, parts, around.environ)
     plan = assemble_plan(spec, draft, parts[-1].rules or (), names, _notes(team, spec, sources))
     if not plan.argv:

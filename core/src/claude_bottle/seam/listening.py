@@ -3,10 +3,12 @@
 import socket
 import threading
 from contextlib import suppress
+from pathlib import Path
 
+from claude_bottle.errors import BottleError
 from claude_bottle.seam.bottle import Service
 
-__all__ = ["CLIENTS", "Listening", "talk"]
+__all__ = ["CLIENTS", "Listening", "listen_at", "talk"]
 
 CLIENTS = 32
 """Clients of one socket at a time; one more is turned away. Whoever is inside decides how many come."""
@@ -56,6 +58,20 @@ class Listening:
         finally:
             with self._lock:
                 self._clients.discard(client)
+
+
+def listen_at(path: Path, service: Service) -> Listening:
+    """Answer a socket of this machine, in the place of what is there; BottleError where there can be none."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        service.close()
+        raise BottleError(f"{path} cannot be a socket: {error.strerror or error}") from error
+    return Listening(listener, service)
 
 
 def talk(service: Service, client: socket.socket) -> None:

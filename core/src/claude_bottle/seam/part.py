@@ -21,8 +21,8 @@ class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     stand before the path of the prompt's file, when there is a prompt.
     `install`: an agent's answer alone: commands of a POSIX shell, run as root with a network, that put its
     program into an image; a backend whose bottles have this machine's own programs passes over them.
-    `questions`: name and question of each secret that it needs itself, such as a passphrase. They are asked after the
-    y/N, and never enter the bottle.
+    `questions`: a provisioner's answer alone: name and question of each secret that it needs itself, such as a
+    passphrase. They are asked after the y/N, and their answers never enter the bottle.
     `resources`: names of what will be created, as candidates. `lines`: label and text for the preflight.
     """
 

@@ -21,7 +21,7 @@ from claude_bottle.plan.spec import BottleSpec, Draft
 from claude_bottle.seam.bottle import Bottle, Dial, ExecResult, Service, Sightings
 from claude_bottle.seam.environ import proxy_environment
 from claude_bottle.seam.folders import private_dir, runtime_dir
-from claude_bottle.seam.listening import Listening
+from claude_bottle.seam.listening import Listening, listen_at
 from claude_bottle.seam.owner import Launch
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import ProbeResult
@@ -59,7 +59,6 @@ class LocalSidecar:
 
     def lines(self, timeout: float | None = None) -> Iterator[bytes]:
         """Yield its stdout."""
-        del timeout
         with suppress(ValueError):  # closed by `stop`
             yield from self._process.stdout or ()
 
@@ -159,7 +158,6 @@ class LocalBottle:
 
     def attach(self, argv: Sequence[str], *, root: bool = False, env: Mapping[str, str] | None = None) -> int:
         """Run a command on our own streams."""
-        del root
         return subprocess.run(argv, cwd=self.folder, env={**self._env, **(env or {})}, check=False).returncode
 
     def put(self, entries: Iterable[Entry], dest: str) -> None:
@@ -178,17 +176,7 @@ class LocalBottle:
 
     def serve_socket(self, path: str, service: Service) -> None:
         """Listen in the folder."""
-        place = self._inside(path)
-        place.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        try:
-            listener.bind(str(place))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            service.close()
-            raise BottleError(f"{path} cannot be a socket: {error}") from error
-        self._served.append(Listening(listener, service))
+        self._served.append(listen_at(self._inside(path), service))
 
     def stop(self) -> None:
         """Remove the folder."""
@@ -284,7 +272,6 @@ class LocalBackend:
     @hookimpl
     def open_site(self, plan: Plan, launch: Launch, say: Callable[[str], None]) -> LocalSite:
         """Make a folder."""
-        del say
         return LocalSite(plan.slug, launch)
 
     @hookimpl
