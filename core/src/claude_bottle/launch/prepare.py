@@ -60,6 +60,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     sections, found = type_sections(chosen.loaded, bottle)
     problems += found
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
+    spec = replace(spec, cwd=around.cwd, asks=request.asks)
     problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]

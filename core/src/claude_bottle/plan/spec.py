@@ -36,6 +36,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
 class BottleSpec(Struct, frozen=True, kw_only=True):
     """What is asked for. `words` stand after `--`; `folder` is the manifest's, to which its paths are relative.
 
+    `cwd` is the folder in which the command was called. `asks` says whether a question comes before the launch.
+
     `sections` are typed: one for each selected plugin, by the plugin's name.
     """
 
@@ -56,6 +58,8 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     upstream: Upstream = Upstream()
     sections: tuple[tuple[str, Struct], ...] = ()
+    cwd: Path | None = None
+    asks: bool = True
 
     def section(self, type_: type[S]) -> S:
         """Return the section of the plugin that declared this type."""

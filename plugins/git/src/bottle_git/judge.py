@@ -1,0 +1,79 @@
+"""What may not come out, beyond what `git fsck` refuses: links that leave the tree, or lead into a repository."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from bottle_git.scratch import Scratch
+from claude_bottle.errors import BottleError
+from claude_bottle.seam.printable import printable
+
+__all__ = ["is_dot_git", "judge", "leaves", "leaving"]
+
+LONGEST = 4096
+"""Bytes of a link's target; no system takes more."""
+
+IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+"""Code points that HFS+ leaves out when it compares names; as in git's own utf8.c."""
+
+LINK, COMMIT = b"120000", b"160000"
+
+
+def is_dot_git(name: str) -> bool:
+    """Say whether some file system would take a name for `.git`: HFS+ ignores code points, NTFS case and endings."""
+    if IGNORED.sub("", name).lower() == ".git":
+        return True
+    return any(part.partition(":")[0].rstrip(" .").lower() in {".git", "git~1"} for part in name.split("\\"))
+
+
+def leaves(path: str, target: str) -> bool:
+    """Say whether a link at a path of a tree leads out of that tree, or into a repository's own folder."""
+    if target.startswith("/") or not target:
+        return True
+    at = path.split("/")[:-1]
+    for part in target.split("/"):
+        if part == "..":
+            if not at:
+                return True
+            at.pop()
+        elif is_dot_git(part):
+            return True
+        elif part not in {"", "."}:
+            at.append(part)
+    return False
+
+
+def judge(scratch: Scratch, tips: Sequence[str]) -> None:
+    """BottleError for a commit, of those that were not there before, with a link that may not come out."""
+    commits = scratch.run("rev-list", *tips, "--not", "--all") if tips else b""
+    if not commits:
+        return
+    listed = scratch.run("diff-tree", "--stdin", "-r", "-m", "--root", "-z", "--no-commit-id", "--no-renames", stdin=commits)
+    for path, why in _bad(scratch, listed):
+        hint = "take it out of the commits, or move it to where it is not committed"
+        raise BottleError(printable(f"a commit has {path}, {why}"), hint)
+
+
+def leaving(scratch: Scratch, commit: str, before: str) -> Iterator[tuple[str, str]]:
+    """Yield path and reason of what a commit of the working tree has that may not come out; `before` may be empty."""
+    words = [before, commit] if before else ["--root", "--no-commit-id", commit]
+    listed = scratch.run("diff-tree", "-r", "-z", "--no-renames", *words)
+    yield from _bad(scratch, listed, commits=True)
+
+
+def _bad(scratch: Scratch, listed: bytes, *, commits: bool = False) -> Iterator[tuple[str, str]]:
+    """Read what `diff-tree -z` listed: `:OLD NEW OLDOBJECT NEWOBJECT STATUS`, and then the path."""
+    fields = listed.split(b"\0")
+    for head, raw in zip(fields[::2], fields[1::2], strict=False):
+        _, mode, _, found, _ = head.split(b" ")
+        path = raw.decode("utf-8", "surrogateescape")
+        if mode == LINK and leaves(path, target_of(scratch, found.decode())):
+            yield path, "a link that leaves the workspace"
+        elif commits and mode == COMMIT:
+            yield path, "a repository of its own, made in the bottle"
+
+
+def target_of(scratch: Scratch, blob: str) -> str:
+    """Return where a link leads, empty for one that is too long."""
+    if int(scratch.run("cat-file", "-s", blob)) > LONGEST:
+        return ""
+    return scratch.run("cat-file", "blob", blob).decode("utf-8", "surrogateescape")
