@@ -37,5 +37,6 @@ def command(name: str, *, debug: bool) -> None:
 def _shown(text: bytes) -> str:
     """Return a text for a terminal: no sequence that an agent wrote reaches it."""
     return "".join(
-        char if char in "\n\t" or char.isprintable() else f"\\x{ord(char):02x}" for char in text.decode("utf-8", "replace")
+        char if char in "\n\t" or char.isprintable() else f"\\x{ord(char):02x}"
+        for char in text.decode("utf-8", "replace")
     )

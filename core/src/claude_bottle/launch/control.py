@@ -99,7 +99,7 @@ class ControlServer:
         try:
             answer = self._handle(msgspec.json.decode(message, type=Request))
             if answer and files:
-                with open(files[0], "wb", closefd=False) as file:  # noqa: PTH123 - a descriptor has no path
+                with open(files[0], "wb", closefd=False) as file:
                     file.write(answer)
         except msgspec.DecodeError as error:
             return _Reply(ok=False, error=f"not understood: {error}")
@@ -131,7 +131,7 @@ def ask_launcher(path: Path, request: Request, patience: float | None = PATIENCE
             reply = msgspec.json.decode(peer.recv(LONGEST), type=_Reply)
         if not reply.ok:
             raise BottleError(reply.error, reply.hint)
-        with open(file, "rb", closefd=False) as answer:  # noqa: PTH123 - as above
+        with open(file, "rb", closefd=False) as answer:
             return answer.read()
     except (OSError, msgspec.DecodeError) as error:
         raise UnavailableError(f"the launcher does not answer: {error}", "run bottle list to see what runs") from error

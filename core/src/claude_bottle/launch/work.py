@@ -2,15 +2,19 @@
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from claude_bottle.errors import BottleError
+from claude_bottle.hookspecs import Hooks
 from claude_bottle.launch.prepare import Prepared
 from claude_bottle.launch.signals import Signals
 from claude_bottle.launch.team import ask_maybe
+from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
 
 __all__ = ["Keeper", "Work"]
+
+T = TypeVar("T")
 
 POLL = 0.2
 """Seconds between two looks at a bottle that is kept."""
@@ -33,23 +37,23 @@ class Work:
             return ()
         with self._lock:
             self.settled.clear()
-            lines: list[str] = []
-            for loaded in self._prepared.team.provisioners:
-                hooks, plan = loaded.hooks, self._prepared.plan
-                lines += ask_maybe(loaded, lambda hooks=hooks: hooks.collect(bottle=self.bottle, plan=plan)) or ()
+            answers = self._ask(lambda hooks, plan: hooks.collect(bottle=self.bottle, plan=plan))
+            lines = [line for answer in answers for line in answer or ()]
             self.settled.set()
             return tuple(lines)
 
     def compare(self) -> bytes:
         """Return what would come out, as a text of differences; nothing is changed."""
         with self._lock:
-            texts: list[bytes] = []
-            for loaded in self._prepared.team.provisioners:
-                hooks, plan = loaded.hooks, self._prepared.plan
-                texts.append(
-                    ask_maybe(loaded, lambda hooks=hooks: hooks.compare(bottle=self.bottle, plan=plan)) or b""
-                )
-            return b"".join(texts)
+            answers = self._ask(lambda hooks, plan: hooks.compare(bottle=self.bottle, plan=plan))
+            return b"".join(text or b"" for text in answers)
+
+    def _ask(self, call: Callable[[Hooks, Plan], T]) -> list[T]:
+        plan = self._prepared.plan
+        return [
+            ask_maybe(loaded, lambda loaded=loaded: call(loaded.hooks, plan))
+            for loaded in self._prepared.team.provisioners
+        ]
 
     def discard(self) -> None:
         """Give it up: from now on nothing is brought out, and nothing keeps the bottle."""

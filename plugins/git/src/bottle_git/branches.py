@@ -63,14 +63,15 @@ def make_branches(scratch: Scratch, part: stay.Part, found: Found, slug: str) ->
 
 
 class _Names:
-    """Which branch takes what: the bottle's own where nobody has touched it and nothing of it is lost, else a free one."""
+    """Which branch takes what: the bottle's own where nothing of it is lost, else a free one."""
 
     def __init__(self, scratch: Scratch, part: stay.Part, found: Found, slug: str) -> None:
         self._scratch, self._mine = scratch, dict(part.branches)
         self._refs = read_refs(part.repository)
         self._checked_out = read_heads(part.repository)
         self._free = self._candidates(f"bottle/{slug}")
-        fits = part.base and all(self._fits(part.base, inner, commit) for inner, commit in self._needs(found))
+        needs = list(self._needs(found))
+        fits = all(part.base and self._fits(part.base, inner, commit) for inner, commit in needs)
         self.base = part.base if fits else next(self._free)
 
     def _needs(self, found: Found) -> Iterator[tuple[str, str]]:
@@ -98,8 +99,7 @@ class _Names:
         if f"refs/heads/{old.name}" in self._checked_out:
             return None
         if commit and inner != WIP:
-            self._scratch.run("merge-base", "--is-ancestor", old.commit, commit, codes=(0, 1))
-            return old if self._scratch.code == 0 else None
+            return old if self._scratch.holds("merge-base", "--is-ancestor", old.commit, commit) else None
         return old
 
     def _candidates(self, base: str) -> Iterator[str]:
@@ -110,9 +110,7 @@ class _Names:
 
     def _is_free(self, name: str) -> bool:
         full = f"refs/heads/{name}"
-        return not any(
-            it == full or it.startswith(f"{full}/") or full.startswith(f"{it}/") for it in self._refs
-        )
+        return not any(it == full or it.startswith(f"{full}/") or full.startswith(f"{it}/") for it in self._refs)
 
 
 def _commit(scratch: Scratch, part: stay.Part, found: Found, before: stay.Branch | None) -> str:

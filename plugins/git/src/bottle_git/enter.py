@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -134,8 +134,7 @@ def is_committed(scratch: Scratch, head: Head) -> bool:
     """Say whether the index has what the commit has that is checked out."""
     if head.commit is None:
         return not scratch.run("ls-files", "-z")
-    scratch.run("diff-index", "--cached", "--quiet", "--ignore-submodules=all", head.commit, codes=(0, 1))
-    return scratch.code == 0
+    return scratch.holds("diff-index", "--cached", "--quiet", "--ignore-submodules=all", head.commit)
 
 
 def names(output: bytes) -> list[bytes]:
@@ -144,7 +143,7 @@ def names(output: bytes) -> list[bytes]:
 
 
 def filtered_paths(scratch: Scratch, tracked: set[bytes]) -> set[bytes]:
-    """Return the files that a filter of the user's makes, such as git-lfs: no filter is run, neither here nor inside."""
+    """Return the files that a filter of the user's makes, such as git-lfs; none is run for it."""
     if not any(path.rpartition(b"/")[2] == b".gitattributes" for path in tracked):
         return set()
     asked = b"".join(path + b"\0" for path in tracked)

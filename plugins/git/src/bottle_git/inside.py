@@ -13,6 +13,7 @@ HEAD = f"""
 command -v git >/dev/null || exit {NO_GIT}
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_NAMESPACE
 export GIT_NO_REPLACE_OBJECTS=1 GIT_TERMINAL_PROMPT=0 GIT_EDITOR=false GIT_PAGER=cat LC_ALL=C
+unlfs="-c filter.lfs.clean= -c filter.lfs.process="
 g() {{ git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 -c safe.directory='*' "$@"; }}
 """
 
@@ -40,7 +41,7 @@ if [ -s .git/bottle/settings ]; then cat .git/bottle/settings >>.git/config; fi
 g update-index -z --index-info <.git/bottle/index
 g -c checkout.workers=2 checkout-index -q -u -z --stdin <.git/bottle/clean
 if [ -s .git/bottle/filtered ]; then
-  GIT_INDEX_FILE=.git/filtered g -c filter.lfs.clean= -c filter.lfs.process= update-index --add -z --stdin <.git/bottle/filtered
+  GIT_INDEX_FILE=.git/filtered g $unlfs update-index --add -z --stdin <.git/bottle/filtered
 fi
 cat .git/bottle/absent .git/bottle/filtered | g update-index -z --skip-worktree --stdin
 rm -rf .git/bottle
@@ -49,12 +50,12 @@ rm -rf .git/bottle
 """A tar on stdin: HEAD, branches, what the index has, and the files that differ from it."""
 
 INDEX = """
-tmp=$(mktemp -d) || exit 1
+tmp=$(mktemp -d "$(g rev-parse --absolute-git-dir)/bottle-XXXXXX") || exit 1
 trap 'rm -rf "$tmp"' EXIT
 cp -p "$(g rev-parse --git-path index)" "$tmp/index" 2>/dev/null
 if [ -e .git/filtered ]; then  # what a filter made is known by its bytes, and comes out by them once they change
   cp -p .git/filtered "$tmp/filtered"
-  GIT_INDEX_FILE=$tmp/filtered g diff-files --name-only -z --ignore-submodules=all >"$tmp/refiltered"
+  GIT_INDEX_FILE=$tmp/filtered g $unlfs diff-files --name-only -z --ignore-submodules=all >"$tmp/refiltered"
   GIT_INDEX_FILE=$tmp/index g update-index -z --no-skip-worktree --stdin <"$tmp/refiltered"
 fi
 GIT_INDEX_FILE=$tmp/index g add -A --ignore-errors . >"$tmp/said" 2>&1
@@ -77,7 +78,7 @@ work=$(g commit-tree "$tree" ${head:+-p "$head"} </dev/null) || exit 1
 g for-each-ref --format='ref %(objectname) %(refname)' refs/heads refs/stash >"$tmp/refs" || exit 1
 { echo "$work"; sed 's/^ref \\([0-9a-f]*\\) .*/\\1/' "$tmp/refs"; sed 's/^/^/' "$tmp/known"; } >"$tmp/revs"
 g rev-list --objects --ignore-missing --stdin <"$tmp/revs" >"$tmp/objects" || exit 1
-[ -z "$head" ] || echo "head $head $(g symbolic-ref -q HEAD)"
+[ -z "$head" ] || echo "head $head"
 cat "$tmp/refs"
 echo "work $work"
 echo

@@ -47,7 +47,8 @@ def judge(scratch: Scratch, tips: Sequence[str]) -> None:
     commits = scratch.run("rev-list", *tips, "--not", "--all") if tips else b""
     if not commits:
         return
-    listed = scratch.run("diff-tree", "--stdin", "-r", "-m", "--root", "-z", "--no-commit-id", "--no-renames", stdin=commits)
+    words = ("--stdin", "-r", "-m", "--root", "-z", "--no-commit-id", "--no-renames")
+    listed = scratch.run("diff-tree", *words, stdin=commits)
     for path, why in _bad(scratch, listed):
         hint = "take it out of the commits, or move it to where it is not committed"
         raise BottleError(printable(f"a commit has {path}, {why}"), hint)

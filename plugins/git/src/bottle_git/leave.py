@@ -1,4 +1,4 @@
-"""The way out: bytes of a pack into a repository of our own, judged there, and then branches that were not there before."""
+"""The way out: bytes of a pack go into a repository of our own, are judged there, and then become branches."""
 
 import os
 import re
@@ -119,12 +119,12 @@ def _read_lines(lines: Sequence[bytes], form: str, pack: bytes) -> Sent:
 
 def _find(scratch: Scratch, sent: Sent, part: stay.Part) -> Found:
     """Judge what came and return what of it is new."""
-    tips = dict.fromkeys([*([sent.head] if sent.head else []), *(commit for _, commit in sent.refs)])
+    tips: list[str] = sorted({commit for commit in (sent.head, *(commit for _, commit in sent.refs)) if commit})
     for tip in (*tips, sent.work):
         if scratch.run("cat-file", "-t", tip).strip() != b"commit":
             raise BottleError(f"{tip} in the bottle is no commit")
     scratch.run("rev-list", "--objects", "--quiet", *tips, sent.work, "--not", "--all")
-    judge(scratch, tuple(tips))
+    judge(scratch, tips)
     heads = [(HEAD, sent.head), *((name, commit) for name, commit in sent.refs if commit != sent.head)]
     new: list[tuple[str, str]] = []
     for name, commit in heads:

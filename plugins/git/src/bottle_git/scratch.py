@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from bottle_git.source import Repository, read_small
 from claude_bottle.errors import BottleError, UnavailableError
@@ -65,7 +65,6 @@ class Scratch:
         self.form = form
         self._env = environment(GIT_DIR=str(path / "git"))
         self.tree = repository.tree if repository is not None else path
-        self.code = 0
         self._env["GIT_WORK_TREE"] = str(self.tree)
 
     @property
@@ -78,32 +77,48 @@ class Scratch:
         *words: str | bytes,
         stdin: bytes | IO[bytes] = b"",
         env: Mapping[str, str] | None = None,
-        codes: Sequence[int] = (0,),
         hint: str | None = None,
     ) -> bytes:
-        """Run git and return its stdout; BottleError with its own last words for another exit code than `codes`."""
-        given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        """Run git and return its stdout; BottleError with its own last words if it fails."""
+        done = self._run(words, stdin, env or {})
+        if done.returncode != 0:
+            raise BottleError(f"git {os.fsdecode(words[0])}: {last_words(done.stderr)}", hint)
+        return done.stdout
+
+    def holds(self, *words: str) -> bool:
+        """Run git and return what it says by its exit code, 0 or 1; BottleError for another one."""
+        done = self._run(words, b"", {})
+        if done.returncode not in {0, 1}:
+            raise BottleError(f"git {words[0]}: {last_words(done.stderr)}")
+        return done.returncode == 0
+
+    def _run(
+        self, words: Sequence[str | bytes], stdin: bytes | IO[bytes], more: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
+        env = {**self._env, **more}
         try:
-            done = subprocess.run(
-                ["git", *words],
-                env={**self._env, **(env or {})},
-                cwd=self.path,
-                capture_output=True,
-                timeout=DEADLINE,
-                check=False,
-                **given,  # type: ignore[call-overload]
-            )
+            with self._input(stdin) as file:
+                argv, place = ["git", *words], self.path
+                return subprocess.run(
+                    argv, env=env, cwd=place, stdin=file, capture_output=True, timeout=DEADLINE, check=False
+                )
         except FileNotFoundError as error:
             raise UnavailableError("git is not installed on this machine", "apt-get install git") from error
         except subprocess.TimeoutExpired as error:
             raise BottleError(f"git {os.fsdecode(words[0])} did not end within {DEADLINE:g} s") from error
-        if done.returncode not in codes:
-            raise BottleError(f"git {os.fsdecode(words[0])}: {last_words(done.stderr)}", hint)
-        self.code = done.returncode
-        return done.stdout
 
     @contextmanager
-    def piped(self, *words: str, stdin: IO[bytes]) -> Generator[IO[bytes]]:
+    def _input(self, stdin: bytes | IO[bytes]) -> Generator[IO[bytes]]:
+        if not isinstance(stdin, bytes):
+            yield stdin
+            return
+        with tempfile.TemporaryFile(dir=self.path) as file:
+            file.write(stdin)
+            file.seek(0)
+            yield file
+
+    @contextmanager
+    def piped(self, *words: str, stdin: IO[bytes]) -> Generator[BinaryIO]:
         """Run git and yield its stdout while it comes; BottleError if it fails."""
         with tempfile.TemporaryFile() as said:
             with subprocess.Popen(
@@ -111,7 +126,7 @@ class Scratch:
             ) as process:
                 assert process.stdout is not None  # noqa: S101 - a pipe was asked for
                 try:
-                    yield process.stdout
+                    yield cast("BinaryIO", process.stdout)
                 finally:
                     process.stdout.close()
                     process.wait()
@@ -121,7 +136,7 @@ class Scratch:
 
     def lines(self, *words: str, stdin: bytes = b"") -> list[str]:
         """Return the lines of git's stdout."""
-        return self.run(*words, stdin=stdin).decode("utf-8", "surrogateescape").splitlines()
+        return self.run(*words, stdin=stdin).decode("utf-8", "surrogateescape").split("\n")[:-1]
 
     def file(self, name: str, lines: Iterable[str]) -> IO[bytes]:
         """Return a file of these lines, open at its beginning."""

@@ -35,7 +35,7 @@ class Tar:
             found = os.lstat(place)
             info.mode, info.mtime = found.st_mode & 0o777, int(found.st_mtime)
             if stat.S_ISLNK(found.st_mode):
-                info.type, info.linkname = tarfile.SYMTYPE, os.fsdecode(os.readlink(place))
+                info.type, info.linkname = tarfile.SYMTYPE, os.fsdecode(os.readlink(place))  # noqa: PTH115 - as above
                 self._tar.addfile(info)
             elif stat.S_ISDIR(found.st_mode):
                 info.type = tarfile.DIRTYPE
