@@ -86,7 +86,7 @@ class Stay:
 
     def diff(self) -> str:
         """Show the work."""
-        return (self.hooks.compare(bottle=self.bottle, plan=self.plan) or b"").decode()
+        return (self.hooks.compare(bottle=self.bottle, plan=self.plan) or b"").decode("utf-8", "replace")
 
 
 def fingerprint(folder: Path) -> dict[str, str]:

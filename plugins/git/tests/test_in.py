@@ -28,7 +28,7 @@ def test_it_comes_as_the_user_sees_it(repo: Repo, enter: Enter) -> None:
     for words in ("status --porcelain=v2 --branch", "log --oneline --all", "tag", "branch", "diff", "diff --cached"):
         assert stay.sh(f"git {words}") == repo.git(*words.split())
     assert stay.sh("ls") == "changed\nkept\nstaged\nuntracked"
-    assert stay.sh("git fsck --strict 2>&1; ls .git/bottle* .git/filtered 2>/dev/null || :") == ""
+    assert stay.sh("git fsck --strict --no-dangling 2>&1; ls .git/bottle* .git/filtered 2>/dev/null || :") == ""
 
 
 def test_the_user_s_own_ignores_hold(repo: Repo, enter: Enter, home: Path) -> None:
@@ -82,7 +82,10 @@ def test_the_user_s_name_comes_and_no_credential(repo: Repo, enter: Enter, home:
     repo.git("config", "branch.main.merge", "refs/heads/main")
     stay = enter(repo.path)
     assert stay.sh("git config --get user.name; git config --get user.email") == "Ann Other\nann@example.com"
-    assert stay.sh("git remote get-url origin; git config branch.main.merge") == "https://example.com/x.git\nrefs/heads/main"
+    assert (
+        stay.sh("git remote get-url origin; git config branch.main.merge")
+        == "https://example.com/x.git\nrefs/heads/main"
+    )
     assert stay.sh("cat .git/config ~/.gitconfig; grep -r hunter2 . ~ || :").count("hunter2") == 0
     assert "alias" not in stay.sh("git config --list")
 
@@ -117,7 +120,10 @@ def test_a_linked_worktree(repo: Repo, enter: Enter, tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     (linked / "changed").write_text("linked\n")
     stay = enter(linked)
-    assert stay.sh("git branch --show-current; git status --porcelain; git log --oneline main | wc -l") == "side\n M changed\n1"
+    assert (
+        stay.sh("git branch --show-current; git status --porcelain; git log --oneline main | wc -l")
+        == "side\n M changed\n1"
+    )
     stay.sh("git commit -qam inside")
     assert stay.pull() == ["branch bottle/reviewer: 1 commit"]
     assert "bottle/reviewer" in repo.branches()
@@ -187,7 +193,7 @@ def test_a_detached_head(repo: Repo, enter: Enter) -> None:
 
 
 def test_what_a_filter_made_comes_as_it_lies_there(repo: Repo, enter: Enter) -> None:
-    """LFS: the agent sees the file, its status is clean, no commit takes the content for the pointer; a change is work."""
+    """LFS: the agent sees the file, no commit of it takes content for pointer, and what it changes is work."""
     repo.git("config", "filter.lfs.clean", "echo pointer; cat >/dev/null")
     repo.git("config", "filter.lfs.smudge", "cat")
     repo.write(**{".gitattributes": "*.bin filter=lfs\n", "a.bin": "content\n", "b.bin": "content\n"})
@@ -277,5 +283,8 @@ def test_a_plain_folder_is_copied(tmp_path: Path, enter: Enter) -> None:
     (folder / "link").symlink_to("sub/run")
     Repo(folder / "nested")
     stay = enter(folder)
-    assert stay.sh("ls; readlink link; test -x sub/run; git -C nested log --format=%s") == "link\nnested\nsub\nsub/run\nfirst"
+    assert (
+        stay.sh("ls; readlink link; test -x sub/run; git -C nested log --format=%s")
+        == "link\nnested\nsub\nsub/run\nfirst"
+    )
     assert stat.S_ISLNK((folder / "link").lstat().st_mode)

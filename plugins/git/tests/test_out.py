@@ -35,7 +35,9 @@ def test_nothing_else_of_the_repository_changes(repo: Repo, enter: Enter) -> Non
     (repo.path / ".git/hooks/pre-commit").write_text("#!/bin/sh\n")
     before = fingerprint(repo.path)
     stay = enter(repo.path)
-    stay.sh("git commit -qam inside; git tag v2; git branch -f main; echo x >x; git config user.name y; rm -rf .git/hooks")
+    stay.sh(
+        "git commit -qam inside; git tag v2; git branch -f main; echo x >x; git config user.name y; rm -rf .git/hooks"
+    )
     assert len(stay.pull()) == 2
     assert fingerprint(repo.path) == before
     assert sorted(repo.branches()) == ["bottle/reviewer", "bottle/reviewer-wip", "main"]
@@ -58,7 +60,10 @@ def test_a_branch_is_never_overwritten(repo: Repo, enter: Enter) -> None:
     before = repo.branches()
     stay = enter(repo.path)
     stay.sh("git commit -q --allow-empty -m inside; echo x >x")
-    assert [line.partition(":")[0] for line in stay.pull()] == ["branch bottle/reviewer-3", "branch bottle/reviewer-3-wip"]
+    assert [line.partition(":")[0] for line in stay.pull()] == [
+        "branch bottle/reviewer-3",
+        "branch bottle/reviewer-3-wip",
+    ]
     assert before.items() <= repo.branches().items()
 
 
@@ -89,7 +94,9 @@ def test_a_branch_that_may_not_move_stays(how: str, repo: Repo, enter: Enter) ->
     elif how == "checked out":
         repo.git("checkout", "-q", "bottle/reviewer")
     before = repo.branches()
-    stay.sh("git commit -q --allow-empty --amend -m other" if how == "rewritten" else "git commit -q --allow-empty -m two")
+    stay.sh(
+        "git commit -q --allow-empty --amend -m other" if how == "rewritten" else "git commit -q --allow-empty -m two"
+    )
     assert [line.partition(":")[0] for line in stay.pull()] == ["branch bottle/reviewer-2"]
     assert before.items() <= repo.branches().items()
 
@@ -97,7 +104,9 @@ def test_a_branch_that_may_not_move_stays(how: str, repo: Repo, enter: Enter) ->
 def test_commits_of_other_branches_come_too(repo: Repo, enter: Enter) -> None:
     """Whatever branch the agent left them on, and a stash: each is a branch that says what it was."""
     stay = enter(repo.path)
-    stay.sh("git checkout -qb side; git commit -q --allow-empty -m side; git checkout -q main; echo x >kept; git stash -q")
+    stay.sh(
+        "git checkout -qb side; git commit -q --allow-empty -m side; git checkout -q main; echo x >kept; git stash -q"
+    )
     assert stay.pull() == [
         "branch bottle/reviewer: 1 commit (side inside)",
         "branch bottle/reviewer-2: 2 commits (stash inside)",
@@ -121,7 +130,7 @@ def test_a_repository_that_moved_is_an_error(repo: Repo, enter: Enter) -> None:
     stay.sh("git commit -q --allow-empty -m inside")
     aside = repo.path.with_name("aside")
     repo.path.rename(aside)
-    with pytest.raises(BottleError, match="no repository at .*/repo any more"):
+    with pytest.raises(BottleError, match=r"no repository at .*/repo any more"):
         stay.pull()
     repo.path.mkdir()
     with pytest.raises(BottleError, match="no repository at"):

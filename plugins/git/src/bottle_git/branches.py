@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bottle_git import stay
+from bottle_git.judge import Barred
 from bottle_git.refs import create_ref, own_like, read_heads, read_refs
 from bottle_git.scratch import Scratch
 from bottle_git.settings import read_identity
@@ -26,13 +27,13 @@ class Found(Struct, frozen=True):
     """What is new in a bottle, judged, in a repository of our own. `heads` are names inside and commits, HEAD first.
 
     `head` is the commit that is checked out inside; `tree` the working tree where that has something of its own.
-    `dropped` are path and reason of what may not come out of it.
+    `dropped` is what may not come out of it.
     """
 
     head: str
     heads: tuple[tuple[str, str], ...] = ()
     tree: str = ""
-    dropped: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[Barred, ...] = ()
 
 
 class Made(Struct, frozen=True):

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from bottle_git.scratch import Scratch
 from claude_bottle.errors import BottleError
 from claude_bottle.seam.printable import printable
 
-__all__ = ["is_dot_git", "judge", "leaves", "leaving"]
+__all__ = ["REPOSITORY", "Barred", "is_dot_git", "judge", "leaves", "leaving"]
 
 LONGEST = 4096
 """Bytes of a link's target; no system takes more."""
@@ -15,7 +18,9 @@ LONGEST = 4096
 IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 """Code points that HFS+ leaves out when it compares names; as in git's own utf8.c."""
 
-LINK, COMMIT = b"120000", b"160000"
+LINK, COMMIT = "120000", "160000"
+
+REPOSITORY = "a repository of its own"
 
 
 def is_dot_git(name: str) -> bool:
@@ -49,28 +54,50 @@ def judge(scratch: Scratch, tips: Sequence[str]) -> None:
         return
     words = ("--stdin", "-r", "-m", "--root", "-z", "--no-commit-id", "--no-renames")
     listed = scratch.run("diff-tree", *words, stdin=commits)
-    for path, why in _bad(scratch, listed):
-        hint = "take it out of the commits, or move it to where it is not committed"
-        raise BottleError(printable(f"a commit has {path}, {why}"), hint)
+    for change in _changes(listed):
+        if why := _barred(scratch, change):
+            hint = "take it out of the commits, or move it to where it is not committed"
+            raise BottleError(printable(f"a commit has {change.path}, {why}"), hint)
 
 
-def leaving(scratch: Scratch, commit: str, before: str) -> Iterator[tuple[str, str]]:
-    """Yield path and reason of what a commit of the working tree has that may not come out; `before` may be empty."""
+class Barred(Struct, frozen=True):
+    """A path of the working tree that may not come out, why, and what stood there before (mode and object)."""
+
+    path: str
+    why: str
+    before: tuple[str, str] | None = None
+
+
+def leaving(scratch: Scratch, commit: str, before: str) -> Iterator[Barred]:
+    """Yield what a commit of the working tree has that may not come out; `before` is its parent, or empty."""
     words = [before, commit] if before else ["--root", "--no-commit-id", commit]
-    listed = scratch.run("diff-tree", "-r", "-z", "--no-renames", *words)
-    yield from _bad(scratch, listed, commits=True)
+    for change in _changes(scratch.run("diff-tree", "-r", "-z", "--no-renames", *words)):
+        stood = (change.old_mode, change.old) if int(change.old_mode, 8) else None
+        if why := _barred(scratch, change):
+            yield Barred(change.path, why, stood)
+        elif change.mode == COMMIT and change.old_mode != COMMIT:
+            yield Barred(change.path, REPOSITORY, stood)
 
 
-def _bad(scratch: Scratch, listed: bytes, *, commits: bool = False) -> Iterator[tuple[str, str]]:
-    """Read what `diff-tree -z` listed: `:OLD NEW OLDOBJECT NEWOBJECT STATUS`, and then the path."""
+class _Change(NamedTuple):
+    old_mode: str
+    mode: str
+    old: str
+    new: str
+    path: str
+
+
+def _changes(listed: bytes) -> Iterator[_Change]:
+    """Read what `diff-tree -z` lists: `:OLD NEW OLDOBJECT NEWOBJECT STATUS`, and then the path."""
     fields = listed.split(b"\0")
-    for head, raw in zip(fields[::2], fields[1::2], strict=False):
-        _, mode, _, found, _ = head.split(b" ")
-        path = raw.decode("utf-8", "surrogateescape")
-        if mode == LINK and leaves(path, target_of(scratch, found.decode())):
-            yield path, "a link that leaves the workspace"
-        elif commits and mode == COMMIT:
-            yield path, "a repository of its own, made in the bottle"
+    for head, path in zip(fields[::2], fields[1::2], strict=False):
+        old_mode, mode, old, new, _ = head.decode("ascii").removeprefix(":").split(" ")
+        yield _Change(old_mode, mode, old, new, path.decode("utf-8", "surrogateescape"))
+
+
+def _barred(scratch: Scratch, change: _Change) -> str:
+    leaving = change.mode == LINK and leaves(change.path, target_of(scratch, change.new))
+    return "a link that leaves the workspace" if leaving else ""
 
 
 def target_of(scratch: Scratch, blob: str) -> str:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bottle_git import inside, stay
 from bottle_git.branches import HEAD, Found, make_branches
-from bottle_git.judge import judge, leaving
+from bottle_git.judge import REPOSITORY, Barred, judge, leaving
 from bottle_git.refs import read_head, read_refs
 from bottle_git.scratch import Scratch, open_scratch
 from bottle_git.source import Repository, open_repository
@@ -23,6 +23,9 @@ __all__ = ["bring_out", "show"]
 LINE = re.compile(rb"(?:(head|ref) ([0-9a-f]{40,64})(?: ([^\x00-\x20\x7f]+))?|(work) ([0-9a-f]{40,64}))")
 MOST_REFS = 100
 TRIES = 3
+DEADLINE = 900.0
+"""Seconds that the bottle may take to send: what runs there may be made to hang."""
+GONE = f"0 {'0' * 40}"
 
 
 class Sent(Struct, frozen=True):
@@ -62,6 +65,12 @@ def show(bottle: Bottle, folder: Path) -> bytes:
     return text
 
 
+def _is_part(bottle: Bottle, at: str, barred: Barred) -> bool:
+    """Say whether a path is a repository that came in, and so comes out on its own."""
+    place = f"{at}/{barred.path}".lstrip("/")
+    return barred.why == REPOSITORY and any(other == place for other, _ in stay.parts(bottle))
+
+
 def _still_there(repository: Repository) -> Repository:
     """Return the repository if it is where it was; BottleError if it has moved."""
     found = open_repository(repository.tree)
@@ -89,7 +98,7 @@ def _unsound(bottle: Bottle) -> str:
 def _receive(bottle: Bottle, at: str, scratch: Scratch) -> Sent:
     """Have the bottle send what is new. Nothing of it is believed yet."""
     known = "".join(f"{it}\n" for it in scratch.known()).encode()
-    result = bottle.exec(inside.SEND, stdin=known, env={"BOTTLE_AT": at})
+    result = bottle.exec(inside.SEND, stdin=known, env={"BOTTLE_AT": at}, timeout=DEADLINE)
     if result.returncode != 0:
         said = result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
         if result.returncode == inside.NO_REPOSITORY:
@@ -142,14 +151,14 @@ def _is_empty(scratch: Scratch, tree: str, base: str) -> bool:
     return not base and not scratch.run("ls-tree", tree)
 
 
-def _working_tree(scratch: Scratch, sent: Sent) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Return the working tree, without links and repositories that may not come out, and path and reason of each."""
+def _working_tree(scratch: Scratch, sent: Sent) -> tuple[str, tuple[Barred, ...]]:
+    """Return the working tree, without links and repositories that may not come out, and these."""
     dropped = tuple(leaving(scratch, sent.work, sent.head))
     tree = scratch.lines("rev-parse", f"{sent.work}^{{tree}}")[0]
     if dropped:
         scratch.run("read-tree", tree)
-        paths = b"".join(os.fsencode(path) + b"\0" for path, _ in dropped)
-        scratch.run("update-index", "--force-remove", "-z", "--stdin", stdin=paths)
+        rows = (f"{' '.join(it.before) if it.before else GONE}\t{it.path}\0" for it in dropped)
+        scratch.run("update-index", "-z", "--index-info", stdin=os.fsencode("".join(rows)))
         tree = scratch.lines("write-tree")[0]
     return tree, dropped
 
@@ -165,6 +174,9 @@ def _keep(bottle: Bottle, at: str, scratch: Scratch, found: Found) -> list[str]:
                 raise
         else:
             stay.remember(bottle, at, made.part)
-            lines = [*made.lines, *(f"left out: {path} ({why})" for path, why in found.dropped)]
+            lines = [
+                *made.lines,
+                *(f"left out: {it.path} ({it.why})" for it in found.dropped if not _is_part(bottle, at, it)),
+            ]
             return [printable(f"{at}: {line}" if at else line) for line in lines]
     return []
