@@ -132,6 +132,7 @@ def ask_launcher(path: Path, request: Request, patience: float | None = PATIENCE
         if not reply.ok:
             raise BottleError(reply.error, reply.hint)
         with open(file, "rb", closefd=False) as answer:
+            answer.seek(0)  # the launcher has written through the same descriptor
             return answer.read()
     except (OSError, msgspec.DecodeError) as error:
         raise UnavailableError(f"the launcher does not answer: {error}", "run bottle list to see what runs") from error

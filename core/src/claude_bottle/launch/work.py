@@ -79,7 +79,7 @@ class Keeper(NamedTuple):
         return True
 
     def _keep(self, error: BottleError) -> bool:
-        name = self.work.bottle.name
+        name, before = self.work.bottle.name, self.signals.count
         self.say(f"error: {error.message}")
         if error.hint:
             self.say(f" hint: {error.hint}")
@@ -87,7 +87,6 @@ class Keeper(NamedTuple):
         self.say(f"  bottle exec {name}               look into it")
         self.say(f"  bottle pull {name}               try again; then it is removed")
         self.say(f"  bottle stop --discard {name}     give it up, as does Ctrl-C here")
-        before = self.signals.count
         while not self.work.settled.wait(POLL):
             if self.signals.count != before:
                 self.say(f"given up: what was done in {name} has not come out")
