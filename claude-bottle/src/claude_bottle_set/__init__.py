@@ -13,6 +13,7 @@ DEFAULTS = Defaults(
         Reserved("proxy", "pipelock", "bottle-pipelock"),
         Reserved("provisioner", "skills", "bottle-skills"),
         Reserved("provisioner", "ssh", "bottle-ssh"),
+        Reserved("provisioner", "workspace", "bottle-git"),
         Reserved("agent", "shell", "bottle-claude"),
     ),
 )

@@ -48,7 +48,8 @@ KIND_HOOKS: Mapping[Kind, frozenset[str]] = {
     "backend": ANYONE
     | {"probe", "probe_pair", "open_site", "start_bottle", "provision_ca", "list_bottles", "plan_cleanup", "cleanup"},
     "proxy": ANYONE | {"probe", "probe_pair", "warm_up", "start_proxy"},
-    "provisioner": ANYONE | {"provision_ca", "provision_skills", "provision_ssh", "provision_git", "collect"},
+    "provisioner": ANYONE
+    | {"provision_ca", "provision_skills", "provision_ssh", "provision_git", "collect", "compare"},
     "agent": ANYONE | {"provision_prompt"},
 }
 """The hooks that each kind may implement; another one in a plugin is a mistake, not an addition."""

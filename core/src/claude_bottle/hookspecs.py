@@ -120,7 +120,14 @@ class Specs:
 
     @first
     def collect(self, bottle: Bottle, plan: Plan) -> Sequence[str] | None:
-        """Provisioner: bring work out before teardown; returns one line for each thing brought out."""
+        """Provisioner: bring work out, before teardown and whenever the user asks; returns what to tell of it, by line.
+
+        What it raises keeps the bottle: nothing is removed until the user has tried again or given it up.
+        """
+
+    @first
+    def compare(self, bottle: Bottle, plan: Plan) -> bytes | None:
+        """Provisioner: return what `collect` would bring out, as a text of differences; nothing is changed."""
 
     @first
     def list_bottles(self) -> Sequence[Bottle] | None:
@@ -157,6 +164,7 @@ class Hooks(Protocol):
     def provision_git(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
     def provision(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
     def collect(self, *, bottle: Bottle, plan: Plan) -> Sequence[str] | None: ...  # noqa: D102
+    def compare(self, *, bottle: Bottle, plan: Plan) -> bytes | None: ...  # noqa: D102
     def list_bottles(self) -> Sequence[Bottle] | None: ...  # noqa: D102
     def plan_cleanup(self) -> CleanupPlan | None: ...  # noqa: D102
     def cleanup(self, *, plan: CleanupPlan) -> None: ...  # noqa: D102

@@ -238,7 +238,7 @@ def test_a_secret_file_is_written_as_name_and_path(user: User) -> None:
     assert "error: --secret-file S: the manifest has no secret of this name\n" in stray.stderr
 
 
-@pytest.mark.parametrize("step", ["open_site", "ready", "look", "provision", "attach", "collect"])
+@pytest.mark.parametrize("step", ["open_site", "ready", "look", "provision", "attach"])
 @pytest.mark.parametrize("how", ["refuse", "crash", "system"])
 def test_our_own_failure_is_125_and_a_sentence(user: User, step: str, how: str) -> None:
     """A failure of ours is 125 with `error:` and never a traceback, and everything is removed."""

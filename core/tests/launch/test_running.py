@@ -108,7 +108,7 @@ def test_a_reload_that_fails_is_told_and_opens_nothing(stage: Stage, how: str, m
     def body(running: Running) -> None:
         [record] = live_records()
         stage.set(fail="reload", how=how)
-        with pytest.raises(BottleError, match=r"reload|proxy failed"):
+        with pytest.raises(BottleError, match=r"reload|launch failed"):
             ask_launcher(record.socket, AllowRequest("first.example"))
         monkeypatch.delenv("STAGE_FAIL")
         ask_launcher(record.socket, AllowRequest("second.example"))

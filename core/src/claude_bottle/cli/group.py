@@ -64,6 +64,8 @@ COMMANDS = {
     "list": Lazy("list_command", "Show the bottles that run."),
     "logs": Lazy("logs_command", "Show what a bottle's proxy allowed and refused."),
     "allow": Lazy("allow_command", "Open a host for a running bottle."),
+    "pull": Lazy("pull_command", "Bring out what was done in a bottle."),
+    "diff": Lazy("diff_command", "Show what was done in a bottle."),
     "stop": Lazy("stop_command", "End a bottle and remove it."),
     "cleanup": Lazy("cleanup_command", "Remove what crashed launches left."),
     "doctor": Lazy("doctor_command", "Check this machine, and say what to do."),

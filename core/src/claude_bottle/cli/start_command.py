@@ -19,6 +19,7 @@ Examples:
   bottle start reviewer                      show the plan, ask, hand over the terminal
   bottle start reviewer --dry-run            show the plan, do nothing
   bottle start shell --yes -- curl -sS https://example.com
+  bottle start reviewer --cwd                with the repository of this folder at /workspace
   bottle start reviewer --detach             leave it running; then bottle attach reviewer
 """
 
@@ -78,7 +79,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     if form == "json" and not dry_run:
         raise UsageError("--format=json goes with --dry-run", "add --dry-run")
     del debug
-    request = Request(agent, file, backend, proxy, workspace, words, tuple(secret_files))
+    asks = dry_run or (not yes and stdin_is_terminal())
+    request = Request(agent, file, backend, proxy, workspace, words, tuple(secret_files), asks)
     around = read_surroundings()
     if dry_run:
         return _dry_run(request, around, form)

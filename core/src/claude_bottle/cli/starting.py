@@ -3,12 +3,12 @@
 import time
 
 from claude_bottle.cli.approving import settle_approval
-from claude_bottle.cli.errors import FAILED, say
+from claude_bottle.cli.errors import FAILED, LAUNCH_FAILED, say
 from claude_bottle.cli.surroundings import stdin_is_terminal
 from claude_bottle.errors import BottleError
 from claude_bottle.launch.detach import Report, in_background
 from claude_bottle.launch.evidence import summarise
-from claude_bottle.launch.launch import Console, Running, collect, launched, warm_up
+from claude_bottle.launch.launch import Console, Running, launched, warm_up
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared
 from claude_bottle.launch.signals import Interrupted, Signals
@@ -64,7 +64,7 @@ def _foreground(prepared: Prepared, secrets: Secrets, answers: Secrets, warm: Wa
         with launched(prepared, secrets, warm, Console(phases, say), answers=answers) as running:
             events = running.events
             code = _attach(prepared, running)
-            _bring_out(prepared, running)
+        code = LAUNCH_FAILED if running.lost.is_set() else code
     except Interrupted as interruption:
         code = interruption.exit_code
     _show_refusals(events)
@@ -93,7 +93,7 @@ def _supervise(prepared: Prepared, secrets: Secrets, answers: Secrets, report: R
             else:
                 while running.bottle.state == "running" and not running.watch.ended.is_set():
                     time.sleep(POLL)
-            _bring_out(prepared, running)
+        code = LAUNCH_FAILED if running.lost.is_set() else code
     except Interrupted as interruption:
         code = interruption.exit_code
     _show_refusals(events)
@@ -103,11 +103,6 @@ def _supervise(prepared: Prepared, secrets: Secrets, answers: Secrets, report: R
 def _attach(prepared: Prepared, running: Running) -> int:
     argv = prepared.plan.command(running.prompt)
     return ask_maybe(prepared.team.backend, lambda: running.bottle.attach(argv))
-
-
-def _bring_out(prepared: Prepared, running: Running) -> None:
-    for line in collect(prepared, running.bottle):
-        say(line)
 
 
 def _lasting(fix: str, host: str) -> str:

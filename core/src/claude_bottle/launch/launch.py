@@ -3,6 +3,7 @@
 import hashlib
 import secrets as randomness
 import ssl
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,14 @@ from typing import NamedTuple
 
 from claude_bottle.errors import ImageError, LaunchError, map_exceptions
 from claude_bottle.launch.allow import Allowances
-from claude_bottle.launch.control import ControlServer
+from claude_bottle.launch.control import (
+    AllowRequest,
+    CompareRequest,
+    ControlServer,
+    DiscardRequest,
+    PullRequest,
+    Request,
+)
 from claude_bottle.launch.evidence import EvidenceFile
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared
@@ -21,6 +29,7 @@ from claude_bottle.launch.signals import Signals
 from claude_bottle.launch.team import ask, ask_maybe
 from claude_bottle.launch.undo import Undo
 from claude_bottle.launch.watch import Watch, watch_proxy
+from claude_bottle.launch.work import Keeper, Work
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.owner import Launch, Owner
@@ -48,12 +57,17 @@ class Console(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A bottle that is up, proved and provisioned; `prompt` is its file's path where there is a prompt."""
+    """A bottle that is up, proved and provisioned; `prompt` is its file's path where there is a prompt.
+
+    `lost` is set where the launch has ended although the work could not come out.
+    """
 
     bottle: Bottle
     launch: Launch
     watch: Watch
     prompt: str | None
+    work: Work
+    lost: threading.Event
 
     @property
     def events(self) -> list[Event]:
@@ -82,21 +96,25 @@ def launched(
     answers: Secrets | None = None,
     detach: bool = False,
 ) -> Generator[Running]:
-    """Bring a bottle up and yield it; on the way out everything is removed, in reverse order.
+    """Bring a bottle up and yield it; on the way out work is brought out, and all is removed in reverse order.
 
     `secrets` are the bottle's own, `answers` those that its provisioners asked for.
     The body runs with signals turned into `Interrupted`; the way up and the way back hold them back.
     """
     signals, undo = Signals(), Undo()
     launch = Launch(label=randomness.token_hex(8), owner=Owner.current(), detach=detach)
+    running: Running | None = None
     with signals.caught():
         try:
             course = _Course(launch, signals, undo, answers or Secrets())
-            yield _bring_up(prepared, secrets, warm, console, course)
+            running = _bring_up(prepared, secrets, warm, console, course)
+            yield running
         finally:
             try:
                 signals.silence()
             finally:  # a signal between the two raises above, and nothing can raise here
+                if running is not None and not Keeper(running.work, signals, console.say).bring_out():
+                    running.lost.set()
                 _take_down(undo, console)
 
 
@@ -144,9 +162,10 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
         ask_maybe(backend, lambda: prove_isolation(plan, site, bottle))
     with phase("provision"):
         prompt = _provision(prepared, bottle, course.answers, watch.report)
+    work = Work(prepared, bottle)
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
-        _announce(prepared, course, bottle, proxy)
-    return Running(bottle, course.launch, watch, prompt)
+        _announce(prepared, course, work, proxy)
+    return Running(bottle, course.launch, watch, prompt, work, threading.Event())
 
 
 @contextmanager
@@ -173,8 +192,8 @@ def _watch(course: _Course, console: Console, bottle: Bottle, proxy: Proxy, reda
     return watch
 
 
-def _announce(prepared: Prepared, course: _Course, bottle: Bottle, proxy: Proxy) -> None:
-    """Leave a record for other terminals, and listen for `bottle allow`.
+def _announce(prepared: Prepared, course: _Course, work: Work, proxy: Proxy) -> None:
+    """Leave a record for other terminals, and listen for what they ask.
 
     Only now: without a record no other terminal gets a command in, so none runs before the proof.
     """
@@ -183,7 +202,7 @@ def _announce(prepared: Prepared, course: _Course, bottle: Bottle, proxy: Proxy)
         label=launch.label,
         owner=launch.owner,
         agent=plan.agent,
-        bottle=bottle.name,
+        bottle=work.bottle.name,
         bottle_section=plan.bottle,
         backend=plan.backend.name,
         proxy=plan.proxy.name,
@@ -194,8 +213,24 @@ def _announce(prepared: Prepared, course: _Course, bottle: Bottle, proxy: Proxy)
     )
     course.undo.register("record", lambda: forget(launch.label))
     write_record(record)
-    server = ControlServer(record.socket, Allowances(prepared, proxy).allow)
+    server = ControlServer(record.socket, _answering(Allowances(prepared, proxy), work))
     course.undo.register("control socket", server.close)
+
+
+def _answering(allowances: Allowances, work: Work) -> Callable[[Request], bytes]:
+    def answer(request: Request) -> bytes:
+        match request:
+            case AllowRequest():
+                allowances.allow(request)
+            case PullRequest():
+                return "".join(f"{line}\n" for line in work.pull()).encode()
+            case CompareRequest():
+                return work.compare()
+            case DiscardRequest():
+                work.discard()
+        return b""
+
+    return answer
 
 
 def _provision_ca(prepared: Prepared, bottle: Bottle, ca: bytes, console: Console) -> None:
@@ -237,12 +272,3 @@ def _provision(prepared: Prepared, bottle: Bottle, answers: Secrets, report: Cal
         hooks = loaded.hooks
         ask_maybe(loaded, lambda hooks=hooks: hooks.provision(bottle=bottle, plan=plan))
     return prompt
-
-
-def collect(prepared: Prepared, bottle: Bottle) -> list[str]:
-    """Bring work out before teardown, and return one line for each thing."""
-    lines: list[str] = []
-    for loaded in prepared.team.provisioners:
-        hooks = loaded.hooks
-        lines += ask_maybe(loaded, lambda hooks=hooks: hooks.collect(bottle=bottle, plan=prepared.plan)) or ()
-    return lines

@@ -62,7 +62,8 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     sections, found = type_sections(chosen.loaded, bottle)
     problems += found
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
-    spec = replace(spec, ssh=tuple(_resolved(entry, around, sources) for entry in spec.ssh))
+    ssh = tuple(_resolved(entry, around, sources) for entry in spec.ssh)
+    spec = replace(spec, ssh=ssh, cwd=around.cwd, asks=request.asks)
     problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
     asking = any(it.record.kind == "provisioner" for it in chosen.loaded)  # what they ask is known later
     problems += () if asking else question_problems(spec, (), secrets)

@@ -30,7 +30,7 @@ class LaunchRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def socket(self) -> Path:
-        """Where the launcher listens for `bottle allow`."""
+        """Where the launcher listens for other terminals."""
         return record_folder() / f"{self.label}.sock"
 
 

@@ -39,6 +39,11 @@ class Signals:
         self._pending: int | None = None
         self._count = 0
 
+    @property
+    def count(self) -> int:
+        """How many have come so far, held back or not."""
+        return self._count
+
     @contextmanager
     def caught(self) -> Generator[None]:
         """Catch signals for the time of a launch; outside the main thread this does nothing."""

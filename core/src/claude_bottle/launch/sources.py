@@ -15,7 +15,10 @@ __all__ = ["Request", "Sources", "Surroundings", "read_sources"]
 
 
 class Request(NamedTuple):
-    """The words of `bottle start`. `secret_files` are name and path; `words` stand after `--`."""
+    """The words of `bottle start`. `secret_files` are name and path; `words` stand after `--`.
+
+    `asks`: the launch is asked about before it begins, or would be where this is a dry run.
+    """
 
     agent: str
     file: Path | None = None
@@ -24,6 +27,7 @@ class Request(NamedTuple):
     workspace: bool = False
     words: tuple[str, ...] = ()
     secret_files: tuple[tuple[str, Path], ...] = ()
+    asks: bool = True
 
 
 def forget(_record: Record, _outcome: Outcome) -> None:

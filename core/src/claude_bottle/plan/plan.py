@@ -31,6 +31,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
     of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
     `install` are the agent's commands for an image, see `seam.part.Part`. `lines` are label and text.
+    `cwd` is the folder on the host whose repository is the workspace, where there is a workspace.
     """
 
     agent: str
@@ -50,6 +51,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     skills: tuple[str, ...] = ()
     ssh: tuple[Ssh, ...] = ()
     workspace: Workspace | None = None
+    cwd: str = ""
     prompt: str = ""
     resources: tuple[str, ...] = ()
     sections: tuple[tuple[str, Struct], ...] = ()
@@ -97,6 +99,7 @@ def assemble_plan(
         skills=spec.skills,
         ssh=spec.ssh,
         workspace=spec.workspace,
+        cwd=str(spec.cwd) if spec.workspace and spec.cwd else "",
         prompt=spec.prompt,
         resources=tuple(name for part in parts for name in part.resources),
         sections=tuple((name, part.section) for name, part in draft.parts),

@@ -39,6 +39,7 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
 
     `sections` are typed: one for each selected plugin, by the plugin's name. `backend_traits` is None where the
     backend or another plugin could not be had, so that nothing will start. Paths of `ssh` are absolute.
+    `cwd` is the folder in which the command was called. `asks` says whether a question comes before the launch.
     """
 
     agent: str
@@ -59,6 +60,8 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     upstream: Upstream = Upstream()
     sections: tuple[tuple[str, Struct], ...] = ()
+    cwd: Path | None = None
+    asks: bool = True
 
     def section(self, type_: type[S]) -> S:
         """Return the section of the plugin that declared this type."""

@@ -150,8 +150,13 @@ def render_text(view: View) -> str:
 
     What cannot be printed stands there as an escape, so that no text of a manifest forges a line or hides one.
     """
-    lines = [(printable(label), printable(value)) for label, value in (*_facts(view), *view.details.items())]
+    lines = [(printable(label), printable(value)) for label, value in (*_facts(view), *_others(view))]
     return "".join(f"{label:<{WIDTH}} : {value}\n" for label, value in lines)
+
+
+def _others(view: View) -> list[tuple[str, str]]:
+    """Return the plugins' own lines: what one says of the workspace stands on that line already."""
+    return [(label, text) for label, text in view.details.items() if label != "workspace"]
 
 
 def _facts(view: View) -> list[tuple[str, str]]:
@@ -168,7 +173,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
         ("env", _env(view.env)),
         ("skills", ", ".join(view.skills) or "none"),
         ("ssh", ssh or "none"),
-        ("workspace", view.workspace or "none"),
+        ("workspace", view.details.get("workspace") or view.workspace or "none"),
         ("prompt", view.prompt or "none"),
     ]
     if view.command:

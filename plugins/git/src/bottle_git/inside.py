@@ -1,0 +1,92 @@
+"""What runs in a bottle: POSIX scripts, each in the workspace, that trust nothing on this machine and are not trusted.
+
+`BOTTLE_AT` is the folder, relative to the workspace. Hooks and the like are switched off inside too: not for the sake
+of safety, for whatever runs there is confined, but so that a hook that hangs does not keep work from coming out.
+"""
+
+__all__ = ["CLEAR", "LAY", "NO_GIT", "NO_REPOSITORY", "RECEIVE", "SEND", "SNAPSHOT", "UNPACK"]
+
+NO_GIT = 81
+NO_REPOSITORY = 82
+
+HEAD = f"""
+command -v git >/dev/null || exit {NO_GIT}
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_NAMESPACE
+export GIT_NO_REPLACE_OBJECTS=1 GIT_TERMINAL_PROMPT=0 GIT_EDITOR=false GIT_PAGER=cat LC_ALL=C
+unlfs="-c filter.lfs.clean= -c filter.lfs.process="
+g() {{ git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 -c safe.directory='*' "$@"; }}
+"""
+
+CLEAR = "find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +\n"
+
+RECEIVE = (
+    HEAD
+    + """set -e
+mkdir -p "./$BOTTLE_AT"; cd "./$BOTTLE_AT"
+g init -q --template= --object-format="$BOTTLE_FORM" .
+mkdir -p .git/info
+g index-pack --stdin >/dev/null
+"""
+)
+"""A pack on stdin becomes the objects of a new repository."""
+
+LAY = (
+    HEAD
+    + """set -e
+cd "./$BOTTLE_AT"
+tar -x -p -f -
+if [ -n "$BOTTLE_NAME" ]; then git config --global user.name "$BOTTLE_NAME"; fi
+if [ -n "$BOTTLE_MAIL" ]; then git config --global user.email "$BOTTLE_MAIL"; fi
+if [ -s .git/bottle/settings ]; then cat .git/bottle/settings >>.git/config; fi
+g update-index -z --index-info <.git/bottle/index
+g -c checkout.workers=2 checkout-index -q -u -z --stdin <.git/bottle/clean
+if [ -s .git/bottle/filtered ]; then
+  GIT_INDEX_FILE=.git/filtered g $unlfs update-index --add -z --stdin <.git/bottle/filtered
+fi
+cat .git/bottle/absent .git/bottle/filtered | g update-index -z --skip-worktree --stdin
+rm -rf .git/bottle
+"""
+)
+"""A tar on stdin: HEAD, branches, what the index has, and the files that differ from it."""
+
+INDEX = """
+tmp=$(mktemp -d "$(g rev-parse --absolute-git-dir)/bottle-XXXXXX") || exit 1
+trap 'rm -rf "$tmp"' EXIT
+cp -p "$(g rev-parse --git-path index)" "$tmp/index" 2>/dev/null
+if [ -e .git/filtered ]; then  # what a filter made is known by its bytes, and comes out by them once they change
+  cp -p .git/filtered "$tmp/filtered"
+  GIT_INDEX_FILE=$tmp/filtered g $unlfs diff-files --name-only -z --ignore-submodules=all >"$tmp/refiltered"
+  GIT_INDEX_FILE=$tmp/index g update-index -z --no-skip-worktree --stdin <"$tmp/refiltered"
+fi
+GIT_INDEX_FILE=$tmp/index g add -A --ignore-errors . >"$tmp/said" 2>&1
+tree=$(GIT_INDEX_FILE=$tmp/index g write-tree) || exit 1
+"""
+
+SNAPSHOT = HEAD + 'cd "./$BOTTLE_AT" || exit 1\n' + INDEX + 'echo "$tree"\n'
+"""The working tree as a tree of git, whose name is printed; the index stays as it is."""
+
+SEND = (
+    HEAD
+    + f'cd "./$BOTTLE_AT" && [ -e .git ] || exit {NO_REPOSITORY}\n'
+    + f"g rev-parse --git-dir >/dev/null 2>&1 || exit {NO_REPOSITORY}\n"
+    + INDEX
+    + """
+cat >"$tmp/known"
+export GIT_AUTHOR_NAME=bottle GIT_AUTHOR_EMAIL=bottle GIT_COMMITTER_NAME=bottle GIT_COMMITTER_EMAIL=bottle
+head=$(g rev-parse -q --verify 'HEAD^{commit}') || head=
+work=$(g commit-tree "$tree" ${head:+-p "$head"} </dev/null) || exit 1
+g for-each-ref --format='ref %(objectname) %(refname)' refs/heads refs/stash >"$tmp/refs" || exit 1
+{ echo "$work"; sed 's/^ref \\([0-9a-f]*\\) .*/\\1/' "$tmp/refs"; sed 's/^/^/' "$tmp/known"; } >"$tmp/revs"
+g rev-list --objects --ignore-missing --stdin <"$tmp/revs" >"$tmp/objects" || exit 1
+[ -z "$head" ] || echo "head $head"
+cat "$tmp/refs"
+echo "work $work"
+echo
+g pack-objects --stdout -q --delta-base-offset <"$tmp/objects"
+"""
+)
+"""What there is and is not `known` (object names on stdin): lines, an empty one, a pack."""
+
+UNPACK = """set -e
+tar -x -p -f -
+"""

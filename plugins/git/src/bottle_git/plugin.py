@@ -1,0 +1,86 @@
+"""The provisioner `workspace`: the repository of the folder in which the launch is called, at `/workspace`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from claude_bottle.declare import NoSection, provisioner
+from claude_bottle.errors import BottleError, Problem
+from claude_bottle.hookspecs import hookimpl
+from claude_bottle.plan.plan import Plan
+from claude_bottle.plan.spec import BottleSpec, Draft
+from claude_bottle.seam.part import Part
+
+if TYPE_CHECKING:
+    from claude_bottle.seam.bottle import Bottle
+
+__all__ = ["PLUGIN", "Workspace"]
+
+# ruff: noqa: PLC0415 - this module is imported to list and to plan; what moves files is imported when some are moved
+
+
+class Workspace:
+    """The hooks; what each promises is in `claude_bottle.hookspecs`."""
+
+    @hookimpl
+    def validate(self, spec: BottleSpec) -> Sequence[Problem]:
+        """Return why this folder cannot come in."""
+        from bottle_git.source import find_repository
+
+        if spec.workspace is None or spec.cwd is None:
+            return []
+        where = f"bottles.{spec.bottle}.workspace.mode"
+        if spec.workspace.mode == "bind":
+            return [Problem("a workspace cannot be bound yet", "mode: copy", where)]
+        try:
+            find_repository(spec.cwd)
+        except BottleError as error:
+            return [Problem(error.message, error.hint)]
+        return []
+
+    @hookimpl
+    def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[NoSection]:
+        """Say what comes in."""
+        del draft
+        lines = (("workspace", _line(spec.cwd)),) if spec.workspace and spec.cwd else ()
+        return Part(section=spec.section(NoSection), lines=lines)
+
+    @hookimpl
+    def provision_git(self, bottle: "Bottle", plan: Plan) -> None:
+        """Bring it in."""
+        from bottle_git.enter import bring_in
+
+        if plan.workspace and plan.cwd:
+            bring_in(bottle, Path(plan.cwd))
+
+    @hookimpl
+    def collect(self, bottle: "Bottle", plan: Plan) -> Sequence[str]:
+        """Bring out what was done: commits as a branch, the rest as one more commit on a branch of its own."""
+        from bottle_git.leave import bring_out
+
+        return bring_out(bottle, Path(plan.cwd)) if plan.workspace and plan.cwd else ()
+
+    @hookimpl
+    def compare(self, bottle: "Bottle", plan: Plan) -> bytes:
+        """Show both."""
+        from bottle_git.leave import show
+
+        return show(bottle, Path(plan.cwd)) if plan.workspace and plan.cwd else b""
+
+
+def _line(folder: Path) -> str:
+    from bottle_git.refs import read_head, read_refs
+    from bottle_git.source import find_repository
+
+    try:
+        found = find_repository(folder)
+        if found is None:
+            return f"copy of {folder} (no repository)"
+        head = read_head(found, read_refs(found))
+    except BottleError:  # a problem of step 1, which says more
+        return f"copy of {folder}"
+    at = head.branch.removeprefix("refs/heads/") if head.branch else (head.commit or "")[:12]
+    return f"copy of {found.tree} at {at}"
+
+
+PLUGIN = provisioner(Workspace(), section=NoSection)

@@ -1,0 +1,102 @@
+"""The walk-through of a workspace: a repository goes in with `--cwd`, the agent commits, a branch comes back."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e_upstream import Internet
+from e2e_user import User, wait_until
+
+
+@pytest.fixture
+def user(internet: Internet) -> Iterator[User]:
+    """Somebody who stands in a repository with one commit, and whose manifest lies elsewhere."""
+    someone = User(internet.config())
+    (someone.home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@example.com\n")
+    someone.manifest()
+    (someone.work / "bottle.yaml").rename(someone.config / "bottle.yaml")
+    (someone.work / "file").write_text("before\n")
+    for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "first")):
+        git(someone, *words)
+    yield someone
+    someone.close()
+
+
+def git(user: User, *words: str) -> str:
+    """Run git as that user does."""
+    done = subprocess.run(
+        ["git", *words], cwd=user.work, env=user.environment, capture_output=True, check=True, timeout=60
+    )
+    return done.stdout.decode().rstrip("\n")
+
+
+def start(user: User, *command: str, options: tuple[str, ...] = ()) -> tuple[int, str]:
+    """Start a bottle with the workspace."""
+    done = user.bottle("start", "reviewer", "--cwd", "--yes", *options, *(("--", *command) if command else ()))
+    return done.code, done.err
+
+
+def test_a_commit_comes_back_as_a_branch(user: User) -> None:
+    """From preflight to the branch: what the user then types is `git diff` and `git merge`."""
+    assert (
+        f"workspace     : copy of {user.work} at main\n" in user.bottle("start", "reviewer", "--cwd", "--dry-run").out
+    )
+    script = (
+        "cd /workspace && echo after >file && git commit -qam inside && echo x >x && pwd && git log -1 --format=%an"
+    )
+    done = user.bottle("start", "reviewer", "--cwd", "--yes", "--", "sh", "-c", script)
+    assert (done.code, done.out) == (0, "/workspace\nAnn\n")
+    assert "branch bottle/reviewer: 1 commit\nbranch bottle/reviewer-wip: 1 file not committed\n" in done.err
+    assert git(user, "diff", "--stat", "main", "bottle/reviewer").startswith(" file | 2 +-")
+    git(user, "merge", "-q", "bottle/reviewer")
+    assert (user.work / "file").read_text() == "after\n"
+    assert user.listed() == []
+
+
+def test_work_comes_out_while_the_bottle_runs(user: User) -> None:
+    """`bottle diff` and `bottle pull` from another terminal, and `bottle stop` brings out what came after."""
+    assert start(user, options=("--detach",))[0] == 0
+    user.bottle("exec", "reviewer", stdin="echo one >one; git add one; git commit -qm one; echo two >two")
+    shown = user.bottle("diff", "reviewer")
+    assert (shown.code, "+one\n" in shown.out, "not committed:" in shown.out, "+two\n" in shown.out) == (0, *[True] * 3)
+    assert user.bottle("pull", "reviewer").code == 0
+    assert git(user, "branch", "--format=%(refname:short)") == "bottle/reviewer\nbottle/reviewer-wip\nmain"
+    user.bottle("exec", "reviewer", stdin="git commit -q --allow-empty -m three")
+    stopped = user.bottle("stop", "reviewer")
+    assert (stopped.code, "branch bottle/reviewer: 1 commit" in stopped.err) == (0, True)
+    assert git(user, "log", "--format=%s", "bottle/reviewer") == "three\none\nfirst"
+
+
+def test_an_interrupt_loses_nothing(user: User) -> None:
+    """Ctrl-C ends the agent; what it has done comes out before anything is removed."""
+    script = "git commit -q --allow-empty -m inside; echo up; exec sleep 60"
+    process = user.begin("start", "reviewer", "--cwd", "--yes", "--", "sh", "-c", script)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(2)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert git(user, "log", "-1", "--format=%s", "bottle/reviewer") == "inside"
+
+
+def test_a_repository_that_moved_keeps_the_bottle(user: User) -> None:
+    """The user is told how to get at the work; once the repository is back a pull fetches it, and the bottle goes."""
+    aside = user.folder / "aside"
+    assert start(user, options=("--detach",))[0] == 0
+    user.bottle("exec", "reviewer", stdin="git commit -q --allow-empty -m inside")
+    (user.work / ".git").rename(aside)
+    failed = user.bottle("stop", "reviewer")
+    assert (failed.code, "no repository at" in failed.err, "bottle pull" in failed.err) == (1, True, True)
+    assert [row["state"] for row in user.listed()] == ["running"]
+    aside.rename(user.work / ".git")
+    assert user.bottle("stop", "reviewer").code == 0
+    assert git(user, "log", "-1", "--format=%s", "bottle/reviewer") == "inside"
+    assert wait_until(lambda: user.listed() == [])
+
+
+def test_where_no_workspace_is_asked_for_none_comes(user: User, tmp_path: Path) -> None:
+    """Without `--cwd` the folder is empty, and no branch is made."""
+    done = user.bottle("start", "reviewer", "--yes", "--", "sh", "-c", "ls -A /workspace; echo x >/workspace/x")
+    assert (done.code, done.out) == (0, "")
+    assert git(user, "branch", "--format=%(refname:short)") == "main"
