@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import pytest
 
-from bottle_bwrap import apart
 from bottle_bwrap.apart import ApartSidecar, examine
 from bottle_bwrap.bottle import BwrapBottle
 from bottle_bwrap.plugin import BwrapBackend
@@ -117,7 +116,7 @@ def gateways() -> list[str]:
 def test_another_user_does_not_get_into_its_network(begin: Begin) -> None:
     """Whoever is neither this user nor root cannot enter it; with the proxy's own uid one can."""
     sidecar = begin().sidecar
-    words = ("nsenter", "--target", str(sidecar._first()), "--user", "--net", "--preserve-credentials", "true")
+    words = ("nsenter", "--target", str(sidecar.first()), "--user", "--net", "--preserve-credentials", "true")
     owner = Path(f"/proc/{sidecar.process.pid}").stat().st_uid
     assert owner != 0
     for uid, works in ((owner, True), (owner + 17, False)):
@@ -128,8 +127,8 @@ def test_another_user_does_not_get_into_its_network(begin: Begin) -> None:
 def test_it_ends_with_its_channel(begin: Begin) -> None:
     """As when the launcher is killed: the proxy, its network and all that was in it are gone."""
     sidecar = begin().sidecar
-    inside = sidecar._first()
-    sidecar._channel.close()
+    inside = sidecar.first()
+    sidecar._channel.close()  # pyright: ignore[reportPrivateUsage] - as the kernel does
     assert sidecar.wait(10) is not None
     assert not Path(f"/proc/{inside}").exists()
 
@@ -137,7 +136,7 @@ def test_it_ends_with_its_channel(begin: Begin) -> None:
 def test_its_death_is_a_refused_connection(begin: Begin) -> None:
     """N14: the proxy alone is killed, and its network ends with it."""
     running = begin()
-    inside = running.sidecar._first()
+    inside = running.sidecar.first()
     [proxy] = Path(f"/proc/{inside}/task/{inside}/children").read_text().split()
     os.kill(int(proxy), 9)
     assert running.sidecar.wait(10) == 137
@@ -154,7 +153,7 @@ def test_a_proxy_that_does_not_start_says_why(open_site: Callable[..., BwrapSite
 
 def test_without_pasta_that_is_said_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a proxy that takes a listener it is not asked for."""
-    monkeypatch.setattr(apart.shutil, "which", lambda _: None)
+    monkeypatch.setenv("PATH", "/nowhere")
     backend = BwrapBackend()
     (missing, *_) = backend.probe_pair(ProxyTraits(runs=frozenset({"process"})))
     assert (missing.what, missing.ok) == ("pasta", False)

@@ -78,10 +78,15 @@ def test_a_bottle_there_is_proved(start: Any) -> None:
     prove_isolation(launched.plan, launched.site, launched.bottle)
 
 
+def plainly_internal(_api: object) -> dict[str, str]:
+    """Return options that only make a network internal."""
+    return {"com.docker.network.bridge.enable_icc": "true"}
+
+
 @pytest.mark.usefixtures("far")
 def test_a_bottle_that_reaches_the_host_there_is_none(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """N2: the witness sees through a network with an address of that host."""
-    monkeypatch.setattr(site_module, "isolation", lambda _: {"com.docker.network.bridge.enable_icc": "true"})
+    monkeypatch.setattr(site_module, "isolation", plainly_internal)
     launched = start(CHOSEN, "leaky")
     with pytest.raises(ProofError, match="reaches the host at"):
         prove_isolation(launched.plan, launched.site, launched.bottle)

@@ -12,6 +12,7 @@ import pytest
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.bottle import Bottle, Dial
 from claude_bottle.seam.environ import BUNDLE
+from claude_bottle.seam.sidecar import Outpost
 from claude_bottle.testing.commands import host_arguments
 from claude_bottle.testing.ground import FORWARDED, Ground, Held
 
@@ -39,7 +40,11 @@ class IsolationContract:
 
     def test_the_host_cannot_be_dialled(self, held: Held) -> None:
         """Listeners that answer the host itself are out of reach, by the backend's own look and by ours."""
-        with held.site.witness() as witnesses:
+        with held.site.witness() as found:
+            if isinstance(found, Outpost):
+                seen = found.look([Dial(*it, b"control") for it in found.addresses], [])
+                assert seen.answers == (b"control",) * len(found.addresses), "a witness does not answer its own host"
+            witnesses = found.here if isinstance(found, Outpost) else found
             assert witnesses, "witness() listens nowhere"
             dial = dialler(held.bottle)
             for host, port in witnesses:
@@ -51,8 +56,9 @@ class IsolationContract:
                 inside = held.bottle.exec("", argv=dial(host, port), timeout=20)
                 assert token not in inside.stdout
                 assert inside.returncode != 0
-            seen = held.bottle.look([Dial(host, port) for host, port in witnesses], [])
-            assert seen.answers == (None,) * len(witnesses)
+            everywhere = [*witnesses, *(found.addresses if isinstance(found, Outpost) else ())]
+            seen = held.bottle.look([Dial(host, port) for host, port in everywhere], [])
+            assert seen.answers == (None,) * len(everywhere)
 
     def test_look_sees_what_is_there(self, held: Held) -> None:
         """The control of the proof: a listener inside is seen by `look`, so that seeing nothing means something."""

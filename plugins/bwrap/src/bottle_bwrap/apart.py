@@ -49,10 +49,10 @@ class ApartSidecar(ProcessSidecar):
     def exec(self, argv: Sequence[str], timeout: float) -> ExecResult:
         """See `seam.sidecar.Sidecar`: in the proxy's own network."""
         nsenter = shutil.which("nsenter") or "nsenter"
-        words = ("--target", str(self._first()), "--user", "--net", "--preserve-credentials", "--")
+        words = ("--target", str(self.first()), "--user", "--net", "--preserve-credentials", "--")
         return super().exec((nsenter, *words, *argv), timeout)
 
-    def _first(self) -> int:
+    def first(self) -> int:
         """Return the pid of the splice as this machine counts, once it has said that it is there."""
         if not self._pid:
             if not select.select([self._channel], [], [], START)[0]:
