@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from claude_bottle.seam.kinds import Kind
+from claude_bottle.testing.beside import SidecarContract
 from claude_bottle.testing.commands import CommandContract
 from claude_bottle.testing.contract import Contract
 from claude_bottle.testing.faults import FaultContract
@@ -26,6 +27,7 @@ class BackendContract(
     TreeContract,
     TerminalContract,
     IsolationContract,
+    SidecarContract,
     FaultContract,
     Contract,
 ):

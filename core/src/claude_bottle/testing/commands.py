@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -155,6 +156,15 @@ class CommandContract:
         assert given["HTTPS_PROXY"] == given["https_proxy"] == given["HTTP_PROXY"]
         assert given["HTTPS_PROXY"].startswith("http://")
         assert "XDG_RUNTIME_DIR" not in given
+
+    def test_no_signal_is_ignored(self, bottle: Bottle) -> None:
+        """A pipe that nobody reads ends who writes to it, and Ctrl-C whom it is for, whatever we ignore ourselves."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            status = bottle.exec("", argv=["cat", "/proc/self/status"]).stdout.decode()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert int(dict(line.split(":\t", 1) for line in status.splitlines())["SigIgn"], 16) == 0
 
     def test_a_call_may_add_variables(self, either: Bottle) -> None:
         """`env` adds to the bottle's environment, for this call alone."""

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,9 @@ __all__ = ["PLUGIN", "TARGET", "LocalBackend"]
 
 TARGET = f"{__name__}:PLUGIN"
 
+PAUSE = 0.02
+"""Seconds between two looks at what a sidecar says."""
+
 
 class LocalSidecar:
     """A process whose files lie in the site's folder."""
@@ -45,22 +49,34 @@ class LocalSidecar:
             (root / name).mkdir(parents=True)
         if spec.warm is not None:
             spec.warm.end()
-        self._errors = (root / "stderr").open("wb")
-        self._process = subprocess.Popen(
-            spec.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=dict(spec.env),
-            cwd=root,
-            start_new_session=True,
-        )
+        with (root / "stdout").open("wb") as out, (root / "stderr").open("wb") as errors:
+            self._process = subprocess.Popen(
+                spec.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                env=dict(spec.env),
+                cwd=root,
+                start_new_session=True,
+            )
 
     def lines(self, timeout: float | None = None) -> Iterator[bytes]:
-        """Yield its stdout."""
-        del timeout
-        with suppress(ValueError):  # closed by `stop`
-            yield from self._process.stdout or ()
+        """Yield its stdout, which is a file that grows while it runs."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with (self._root / "stdout").open("rb") as file:
+            part = b""
+            while True:
+                runs = self._process.poll() is None  # asked first: what it said before its end is read after it
+                part += file.readline()
+                if part.endswith(b"\n") or (part and not runs):
+                    yield part
+                    part = b""
+                elif not runs:
+                    return
+                elif deadline is not None and time.monotonic() > deadline:
+                    raise DeadlineError("the proxy said nothing in time")
+                else:
+                    time.sleep(PAUSE)
 
     @property
     def last_words(self) -> str:
@@ -97,9 +113,6 @@ class LocalSidecar:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._errors.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
 
 class LocalBottle:
