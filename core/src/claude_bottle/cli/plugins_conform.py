@@ -26,7 +26,7 @@ Examples:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @reported()
-def command(
+def command(  # noqa: PLR0913 - one parameter for each option
     name: str,
     words: tuple[str, ...],
     stage: str | None,

@@ -23,7 +23,7 @@ class SidecarContract:
 
     @pytest.fixture
     def way(self, ground: Ground) -> Generator[Way]:
-        """A bottle of this backend behind the kit's proxy, for one test: elsewhere the shared bottle is the only one."""
+        """A bottle of this backend behind the kit's proxy, for one test: others find a bottle that is alone."""
         traits = ground.loaded.plugin.backend_traits
         if traits is None or traits.runs != "process":
             pytest.skip("its sidecars run from images, and the kit has none: try a proxy with `--stage`")

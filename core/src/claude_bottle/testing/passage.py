@@ -25,7 +25,7 @@ from claude_bottle.seam.traits import ProxyTraits
 from claude_bottle.seam.trust import read_bundle
 from claude_bottle.testing.policy import POLICY, RECORD, Policy
 
-__all__ = ["PASSAGE", "PLUGIN"]
+__all__ = ["PASSAGE", "PLUGIN", "PassageHooks"]
 
 PASSAGE = f"{__name__}:PLUGIN"
 
@@ -101,7 +101,5 @@ class PassageHooks:
 PLUGIN = proxy(
     PassageHooks(),
     section=NoSection,
-    traits=ProxyTraits(
-        runs=frozenset({"process"}), listen=frozenset({"tcp", "fd"}), lacks=("it is for tests and confines nothing",)
-    ),
+    traits=ProxyTraits(runs=frozenset({"process"}), listen=frozenset({"tcp", "fd"}), confines=False),
 )
