@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from claude_bottle.testing.upstream import make_context
+from claude_bottle.testing.authority import Authority
 
 __all__ = ["ALLOWED", "AUTHORITY", "OTHER", "Internet", "Seen"]
 
@@ -40,7 +40,9 @@ class Internet:
         self.folder = folder / "served"
         self.folder.mkdir()
         self.ca = folder / "authority.pem"
-        context = make_context(folder, self.ca, AUTHORITY, NAMES)
+        authority = Authority(AUTHORITY)
+        self.ca.write_bytes(authority.pem)
+        context = authority.context(NAMES)
         handler = type("Handler", (Handler,), {"seen": self.seen, "folder": self.folder})
         secure, plain = (ThreadingHTTPServer((address, port), handler) for port in ports)
         secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)

@@ -116,7 +116,9 @@ def backend(
 
 
 def proxy(impl: ProxyHooks[SectionT], *, section: type[SectionT], traits: ProxyTraits, api: int = API) -> Plugin:
-    """Declare a proxy, in the entry-point group `claude_bottle.proxy`."""
+    """Declare a proxy, in the entry-point group `claude_bottle.proxy`; ValueError as above."""
+    if not traits.confines and not type(impl).__module__.startswith("claude_bottle.testing."):
+        raise ValueError("a proxy confines what goes through it")
     return Plugin("proxy", impl, section, proxy_traits=traits, api=api)
 
 

@@ -257,7 +257,14 @@ def test_a_plugin_s_portrait(user: User, install: Install) -> None:
         "quick": ("boolean", "true"),
     }
     assert info["plugin"]["hooks"] == ["list_bottles", "probe"]
-    assert info["traits"] == {"runs": "image", "listen": ["tcp"], "unix": True, "root": False, "confines": True}
+    assert info["traits"] == {
+        "runs": "image",
+        "listen": ["tcp"],
+        "kernel": "shared",
+        "unix": True,
+        "root": False,
+        "confines": True,
+    }
     assert info["requirements"] == wanted
     modules = {it["module"]: it for it in info["imports"]}
     assert "claude_bottle.launch.prepare" not in modules

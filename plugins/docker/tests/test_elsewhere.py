@@ -20,7 +20,7 @@ from claude_bottle.errors import LaunchError, ProofError, UnavailableError
 from claude_bottle.launch.prove import prove_isolation
 from claude_bottle.seam.bottle import Dial, ExecResult
 from claude_bottle.seam.sidecar import Outpost
-from claude_bottle.testing.upstream import make_context
+from claude_bottle.testing.authority import Authority
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
@@ -37,9 +37,7 @@ CHOSEN = DockerSection(image=BASE)
 def far(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Engine]:
     """That engine, and an environment that leads to it."""
     folder = tmp_path_factory.mktemp("far")
-    make_context(folder, folder / "ca.pem", "far authority", [NAME, THERE])
-    for name in ("cert.pem", "key.pem"):
-        (folder / name).symlink_to("server.pem")
+    write_pair(folder, Authority("far authority"), NAME, THERE)
     (folder / "hosts").write_text(f"127.0.0.1 localhost\n{THERE} {NAME}\n")
     words = [f"--host=tcp://{THERE}:2376", "--tlsverify", f"--tlscacert={folder}/ca.pem"]
     words += [f"--tlscert={folder}/cert.pem", f"--tlskey={folder}/key.pem"]
@@ -50,6 +48,14 @@ def far(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[E
         patch.setenv("DOCKER_TLS_VERIFY", "1")
         patch.setenv("DOCKER_CERT_PATH", str(folder))
         yield second.engine
+
+
+def write_pair(folder: Path, authority: Authority, *names: str) -> None:
+    """Write what an engine and its client take: an authority, and one pair for both."""
+    (folder / "ca.pem").write_bytes(authority.pem)
+    pair = authority.pair(names)
+    for name in ("cert.pem", "key.pem"):
+        (folder / name).write_bytes(pair)
 
 
 def wire(pid: int) -> None:
@@ -127,9 +133,7 @@ def test_whoever_has_another_authority_is_not_spoken_to(
     far: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`DOCKER_TLS_VERIFY` holds for the SDK's requests, and for the streams that are ours."""
-    make_context(tmp_path, tmp_path / "ca.pem", "another authority", [THERE])
-    for name in ("cert.pem", "key.pem"):
-        (tmp_path / name).symlink_to("server.pem")
+    write_pair(tmp_path, Authority("another authority"), THERE)
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     with pytest.raises(UnavailableError, match="certificate verify failed"):
         open_engine()

@@ -34,6 +34,7 @@ from claude_bottle.testing import {contract}
 class TestConformance({contract}):
     name, target, section, lacks = {name!r}, {target!r}, {section!r}, {lacks!r}
 """
+PORT = "    port = {port}\n"
 STAGE = "    stage = {name!r}, {target!r}\n"
 
 EXTRA = "claude-bottle-core[testing]"
@@ -48,11 +49,15 @@ class _Report(Struct, frozen=True, kw_only=True):
 
 
 class Trial(NamedTuple):
-    """How a plugin is tried: on which backend, with what in its section (JSON), and what it may lack (WORD=REASON)."""
+    """How a plugin is tried: on which backend, with what in its section (JSON), and what it may lack (WORD=REASON).
+
+    `port` is where the upstream of a proxy listens; None lets the machine choose.
+    """
 
     stage: str | None = None
     section: str = "{}"
     lacks: tuple[str, ...] = ()
+    port: int | None = None
 
 
 def conform(name: str, words: Sequence[str], trial: Trial, form: str) -> bool:
@@ -73,6 +78,9 @@ def conform(name: str, words: Sequence[str], trial: Trial, form: str) -> bool:
         text += STAGE.format(name=backend.name, target=backend.target)
     elif trial.stage is not None:
         raise UsageError("a backend is its own stage", "leave --stage out")
+    if trial.port is not None and record.kind != "proxy":
+        raise UsageError("--port is where the upstream of a proxy listens", f"leave it out: this is a {record.kind}")
+    text += PORT.format(port=trial.port or 0) if record.kind == "proxy" else ""
     tests = _run(text, words)
     if form == "json":
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(_Report(plugin=record, tests=tests))).decode() + "\n")

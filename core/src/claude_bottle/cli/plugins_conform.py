@@ -22,15 +22,17 @@ Examples:
 @click.option(
     "--lack", "lacks", multiple=True, metavar="WORD=REASON", help="What the kit lets it lack; the reason is shown."
 )
+@click.option("--port", type=click.IntRange(1, 65535), help="Where a proxy's upstream listens, if it dials no other.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
 @reported()
-def command(
+def command(  # noqa: PLR0913 - one parameter for each option
     name: str,
     words: tuple[str, ...],
     stage: str | None,
     section: str,
     lacks: tuple[str, ...],
+    port: int | None,
     form: str,
     *,
     debug: bool,
@@ -42,4 +44,4 @@ def command(
     from claude_bottle.cli.conforming import Trial, conform  # noqa: PLC0415 - `plugins list` needs none of it
 
     del debug
-    return 0 if conform(name, words, Trial(stage, section, lacks), form) else FAILED
+    return 0 if conform(name, words, Trial(stage, section, lacks, port), form) else FAILED

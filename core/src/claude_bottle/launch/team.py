@@ -62,8 +62,10 @@ def pairing_problems(team: Team) -> Sequence[Problem]:
     backend, proxy = team.backend.plugin.backend_traits, team.proxy.plugin.proxy_traits
     if backend is None or proxy is None:
         return [Problem(f"backend {team.backend.name} or proxy {team.proxy.name} declares no traits")]
-    if not backend.confines:
-        return [Problem(f"backend {team.backend.name} confines nothing: it is for the tests of other plugins")]
+    for loaded, traits in ((team.backend, backend), (team.proxy, proxy)):
+        if not traits.confines:
+            who = f"{loaded.record.kind} {loaded.name}"
+            return [Problem(f"{who} confines nothing: it is for the tests of other plugins")]
     pair = f"backend {team.backend.name} and proxy {team.proxy.name} do not go together"
     if backend.runs not in proxy.runs:
         runs = " or ".join(sorted(proxy.runs))

@@ -1,7 +1,7 @@
 """A selected plugin, imported, checked against the hookspecs, and registered on a manager of its own."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from typing import NamedTuple, cast
 
@@ -9,7 +9,7 @@ import pluggy
 
 from claude_bottle.declare import API, KIND_HOOKS, Plugin
 from claude_bottle.errors import PluginError
-from claude_bottle.hookspecs import PROJECT, Hooks, Specs
+from claude_bottle.hookspecs import PROJECT, Going, Hooks, Specs
 from claude_bottle.plugins.inventory import GROUPS
 from claude_bottle.plugins.record import Record
 
@@ -76,7 +76,8 @@ def _going(plugin: Plugin) -> Iterator[str]:
         if (mark := options["warn_on_impl"]) is not None:
             yield f"the hook {name} {mark}"
         parameters = inspect.signature(getattr(plugin.impl, name)).parameters
-        for argument, mark in (options["warn_on_impl_args"] or {}).items():
+        arguments: Mapping[str, Going] = options["warn_on_impl_args"] or {}
+        for argument, mark in arguments.items():
             if argument in parameters:
                 yield f"the argument {argument} of the hook {name} {mark}"
 

@@ -35,6 +35,7 @@ class BackendTraits(Struct, frozen=True, kw_only=True):
 class ProxyTraits(Struct, frozen=True, kw_only=True):
     """What a proxy can do.
 
+    `confines`: as of a backend.
     `inject`: it can put a credential into a request that the agent never held.
     `lacks` names what it cannot hold, one sentence each; every one is a line of the preflight.
     """
@@ -42,6 +43,7 @@ class ProxyTraits(Struct, frozen=True, kw_only=True):
     runs: frozenset[Runs]
     listen: frozenset[Way] = frozenset({"tcp"})
     inject: bool = False
+    confines: bool = True
     lacks: tuple[str, ...] = ()
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.kinds import Kind
+from claude_bottle.testing.beside import SidecarContract
 from claude_bottle.testing.commands import CommandContract
 from claude_bottle.testing.contract import Contract
 from claude_bottle.testing.faults import FaultContract
@@ -28,6 +30,7 @@ class BackendContract(
     TerminalContract,
     IsolationContract,
     SocketContract,
+    SidecarContract,
     FaultContract,
     Contract,
 ):
@@ -42,3 +45,8 @@ class BackendContract(
     def test_what_it_lacks_may_be_lacking(self) -> None:
         """Nobody declares a protection away."""
         assert set(self.lacks) <= MAY_LACK
+
+    def test_it_confines(self, loaded: Loaded) -> None:
+        """It does not carry the mark of the kit's own, with which nobody starts a bottle."""
+        assert loaded.plugin.backend_traits is not None
+        assert loaded.plugin.backend_traits.confines, "it is marked as confining nothing"

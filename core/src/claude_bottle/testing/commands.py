@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from claude_bottle.errors import DeadlineError
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.environ import BUNDLE
+from claude_bottle.testing.ground import Ground
 
 __all__ = ["CommandContract", "host_arguments", "host_command_lines", "no_process"]
 
@@ -155,6 +157,17 @@ class CommandContract:
         assert given["HTTPS_PROXY"] == given["https_proxy"] == given["HTTP_PROXY"]
         assert given["HTTPS_PROXY"].startswith("http://")
         assert "XDG_RUNTIME_DIR" not in given
+
+    def test_no_signal_is_ignored(self, ground: Ground) -> None:
+        """A pipe that nobody reads ends who writes to it, and Ctrl-C whom it is for, whatever the launcher ignores."""
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+        try:
+            with ground.start(f"signals-{os.getpid()}") as held:
+                status = held.bottle.exec("", argv=["cat", "/proc/self/status"]).stdout.decode()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        assert int(dict(line.split(":\t", 1) for line in status.splitlines())["SigIgn"], 16) == 0
 
     def test_a_call_may_add_variables(self, either: Bottle) -> None:
         """`env` adds to the bottle's environment, for this call alone."""

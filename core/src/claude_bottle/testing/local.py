@@ -26,80 +26,15 @@ from claude_bottle.seam.owner import Launch
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import ProbeResult
 from claude_bottle.seam.secrets import Secrets
-from claude_bottle.seam.sidecar import Address, File, SidecarSpec
+from claude_bottle.seam.sidecar import Address, SidecarSpec
 from claude_bottle.seam.traits import BackendTraits, Listen, Runs
 from claude_bottle.seam.tree import Entry, checked_path, read_tree, write_tree
 from claude_bottle.seam.witness import open_witness, own_addresses
+from claude_bottle.testing.process import LocalSidecar
 
 __all__ = ["PLUGIN", "TARGET", "LocalBackend"]
 
 TARGET = f"{__name__}:PLUGIN"
-
-
-class LocalSidecar:
-    """A process whose files lie in the site's folder."""
-
-    def __init__(self, spec: SidecarSpec, root: Path) -> None:
-        self._root = root
-        self.put(spec.files)
-        for name in spec.folders:
-            (root / name).mkdir(parents=True)
-        if spec.warm is not None:
-            spec.warm.end()
-        self._errors = (root / "stderr").open("wb")
-        self._process = subprocess.Popen(
-            spec.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=dict(spec.env),
-            cwd=root,
-            start_new_session=True,
-        )
-
-    def lines(self, timeout: float | None = None) -> Iterator[bytes]:
-        """Yield its stdout."""
-        with suppress(ValueError):  # closed by `stop`
-            yield from self._process.stdout or ()
-
-    @property
-    def last_words(self) -> str:
-        """The last line of its stderr."""
-        return (self._root / "stderr").read_text(errors="replace").rstrip().rpartition("\n")[2]
-
-    def exec(self, argv: Sequence[str], timeout: float) -> ExecResult:
-        """Run a command beside it."""
-        done = subprocess.run(argv, cwd=self._root, timeout=timeout, capture_output=True, check=False)
-        return ExecResult(done.returncode, done.stdout, done.stderr)
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait for its end."""
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(timeout)
-        return None
-
-    def put(self, files: Sequence[File]) -> None:
-        """Write files, each in one step."""
-        for file in files:
-            path = self._root / file.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            new = path.with_name(f"{path.name}.new")
-            new.write_bytes(file.data)
-            new.chmod(file.mode)
-            new.replace(path)
-
-    def get(self, name: str) -> Mapping[str, bytes]:
-        """Return the files of a folder."""
-        return {path.name: path.read_bytes() for path in (self._root / name).glob("*") if path.is_file()}
-
-    def stop(self) -> None:
-        """End it and whatever it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._errors.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
 
 class LocalBottle:

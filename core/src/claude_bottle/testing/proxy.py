@@ -106,6 +106,11 @@ class ProxyContract(Contract):
         """Nobody declares a protection away."""
         assert set(self.lacks) <= MAY_LACK
 
+    def test_it_confines(self, loaded: Loaded) -> None:
+        """It does not carry the mark of the kit's own, with which nobody starts a bottle."""
+        assert loaded.plugin.proxy_traits is not None
+        assert loaded.plugin.proxy_traits.confines, "it is marked as confining nothing"
+
     def test_it_serves_with_an_authority_of_its_own(self, way: Way) -> None:
         """`ready` gives the public part, which is a certificate, and never the key."""
         assert way.proxy.wait(0.1) is None

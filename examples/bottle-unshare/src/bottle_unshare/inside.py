@@ -67,6 +67,8 @@ def run(request: Request) -> NoReturn:
         os.write(fd, request["script"].encode("utf-8", "surrogateescape"))
         argv = ["/bin/sh", f"/dev/fd/{fd}"]
     walls.die_with_parent()
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ):  # ignored by Python, or before it
+        signal.signal(number, signal.SIG_DFL)
     env: Mapping[str, str] = request["env"]
     try:
         os.execvpe(argv[0], argv, env)

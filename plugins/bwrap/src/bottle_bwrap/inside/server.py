@@ -229,7 +229,7 @@ def enter_session(stdio: Sequence[int], *, terminal: bool) -> None:
     for number, fd in enumerate(stdio):
         os.dup2(fd, number)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     os.umask(0o022)
 
