@@ -9,7 +9,7 @@ import pytest
 pytestmark = [pytest.mark.wheels, pytest.mark.timeout(300)]
 
 MakeEnvironment = Callable[..., Path]
-PLUGINS = {"bwrap", "docker", "mitmproxy", "pipelock", "shell", "skills", "ssh"}
+PLUGINS = {"bwrap", "docker", "mitmproxy", "pipelock", "shell", "skills", "ssh", "workspace"}
 
 
 def run(environment: Path, program: str, *arguments: str) -> str:
@@ -54,6 +54,7 @@ def test_core_alone_brings_no_heavy_library(core: Path) -> None:
         ("bottle-bwrap", "bwrap"),
         ("bottle-claude", "shell"),
         ("bottle-docker", "docker"),
+        ("bottle-git", "workspace"),
         ("bottle-mitmproxy", "mitmproxy"),
         ("bottle-pipelock", "pipelock"),
         ("bottle-skills", "skills"),

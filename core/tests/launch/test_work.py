@@ -33,7 +33,7 @@ def test_work_comes_out_also_after_a_signal(user: User, number: int) -> None:
 def test_another_terminal_brings_it_out(stage: Stage) -> None:
     """`bottle pull` is answered by the launch itself, as often as it is asked."""
 
-    def body(_: Running) -> None:
+    def body(_running: Running) -> None:
         [record] = live_records()
         for _ in range(2):
             assert ask_launcher(record.socket, PullRequest()) == b"one branch came out\n"

@@ -1,7 +1,6 @@
 """What goes in: a repository as its user sees it, whatever shape it has, and nothing that is the user's alone."""
 
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -274,8 +273,8 @@ def test_a_damaged_repository_is_an_error(repo: Repo, enter: Enter) -> None:
         enter(repo.path)
 
 
-def test_a_plain_folder_is_copied(tmp_path: Path, enter: Enter) -> None:
-    """Without a repository the files come as they are, and a repository below it as one."""
+def test_a_plain_folder_is_copied(tmp_path: Path, enter: Enter, home: Path) -> None:
+    """Without a repository the files come as they are, one below it as such; work comes out beside, not over them."""
     folder = tmp_path / "plain"
     (folder / "sub").mkdir(parents=True)
     (folder / "sub" / "run").write_text("#!/bin/sh\n")
@@ -287,4 +286,40 @@ def test_a_plain_folder_is_copied(tmp_path: Path, enter: Enter) -> None:
         stay.sh("ls; readlink link; test -x sub/run; git -C nested log --format=%s")
         == "link\nnested\nsub\nsub/run\nfirst"
     )
-    assert stat.S_ISLNK((folder / "link").lstat().st_mode)
+    assert stay.pull() == []
+    stay.sh("echo x >sub/new; rm sub/run; echo y >nested/y; git init -q .")
+    kept = next((home / "xdg_state_home").rglob("workspaces/*.git"))
+    assert stay.pull() == [
+        "branch bottle/reviewer: 1 commit",
+        "branch bottle/reviewer-wip: 2 files not committed",
+        f"in {kept}",
+        "nested: branch bottle/reviewer-wip: 1 file not committed",
+    ]
+    assert git(kept, "diff", "--name-status", "bottle/reviewer", "bottle/reviewer-wip") == "A\tsub/new\nD\tsub/run"
+    assert sorted(it.name for it in folder.iterdir()) == ["link", "nested", "sub"]
+
+
+def test_a_repository_made_inside_comes_out_as_files(repo: Repo, enter: Enter) -> None:
+    """Also one without a commit; what git ignores there stays."""
+    stay = enter(repo.path)
+    stay.sh("git init -q made; echo x >made/x; git init -q other; cd other; echo y >y; git add y; git commit -qm y")
+    assert stay.pull() == ["branch bottle/reviewer-wip: 2 files not committed"]
+    assert repo.git("show", "bottle/reviewer-wip:other/y") == "y"
+
+
+def test_a_repository_within_that_is_removed_holds_nothing_back(repo: Repo, enter: Enter) -> None:
+    """The rest comes out."""
+    Repo(repo.path / "nested")
+    stay = enter(repo.path)
+    stay.sh("rm -rf nested; echo x >x")
+    assert stay.pull() == ["branch bottle/reviewer-wip: 1 file not committed"]
+
+
+def test_a_file_that_cannot_be_read_inside_is_an_error(repo: Repo, enter: Enter) -> None:
+    """Nothing is left behind in silence."""
+    stay = enter(repo.path)
+    stay.sh("echo x >x; chmod 0 x")
+    with pytest.raises(BottleError, match=r"could not be read.*x"):
+        stay.pull()
+    stay.sh("chmod 600 x")
+    assert stay.pull() == ["branch bottle/reviewer-wip: 1 file not committed"]

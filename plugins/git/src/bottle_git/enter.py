@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bottle_git import inside, stay
 from bottle_git.refs import Head, read_head, read_refs
-from bottle_git.scratch import Scratch, open_scratch
+from bottle_git.scratch import Scratch, kept_repository, open_scratch
 from bottle_git.settings import read_identity, read_settings, user_excludes
 from bottle_git.source import Repository, find_repository, open_repository, read_small
 from bottle_git.stream import Tar, streamed
@@ -30,7 +30,8 @@ class State(Struct, frozen=True):
     """The files of a working tree, by how each comes in. Paths are relative to it.
 
     `index`: lines as `git update-index --index-info` takes them. `clean`: as in the index. `raw`: as they lie there,
-    those that a filter made (`filtered`) too. `absent`: not checked out. `within`: repositories of their own.
+    those that a filter made (`filtered`) too. `absent`: not checked out.
+    `links` are submodules, `nested` repositories that git does not track.
     `dirty`: something differs from the index.
     """
 
@@ -39,7 +40,8 @@ class State(Struct, frozen=True):
     raw: tuple[bytes, ...] = ()
     absent: tuple[bytes, ...] = ()
     filtered: tuple[bytes, ...] = ()
-    within: tuple[bytes, ...] = ()
+    links: tuple[bytes, ...] = ()
+    nested: tuple[bytes, ...] = ()
     dirty: bool = False
 
 
@@ -73,8 +75,8 @@ def _bring(bottle: Bottle, repository: Repository, at: str) -> None:
             done(bottle, bottle.exec(inside.LAY, stdin=stream, env=env))
         dirty = state.dirty or not is_committed(scratch, head)
     tree = done(bottle, bottle.exec(inside.SNAPSHOT, env={"BOTTLE_AT": at})).stdout if dirty else b""
-    stay.remember(bottle, at, stay.Part(repository, tree.decode().strip()))
-    for path in state.within:
+    stay.remember(bottle, at, stay.Part(repository, tree.decode().strip(), start=head.commit or ""))
+    for path in (*state.links, *state.nested):
         place = os.fsdecode(path)
         if (nested := open_repository(repository.tree / place)) is not None:
             _bring(bottle, nested, f"{at}/{place}".lstrip("/"))
@@ -125,7 +127,8 @@ def read_state(scratch: Scratch) -> State:
         raw=tuple(sorted(raw)),
         absent=tuple(sorted(absent)),
         filtered=tuple(sorted(filtered)),
-        within=tuple(sorted(links | {path.rstrip(b"/") for path in others if path.endswith(b"/")})),
+        links=tuple(sorted(links)),
+        nested=tuple(sorted(path.rstrip(b"/") for path in others if path.endswith(b"/"))),
         dirty=bool(changed or untracked or gone),
     )
 
@@ -165,6 +168,9 @@ def _lay(tar: Tar, repository: Repository, state: State, refs: Mapping[str, str]
     """Write what `inside.LAY` reads."""
     for name, paths in (("clean", state.clean), ("absent", state.absent), ("filtered", state.filtered)):
         tar.add(f".git/bottle/{name}", b"".join(path + b"\0" for path in paths))
+    nested = b"".join(path + b"\0" for path in state.nested)
+    if nested:
+        tar.add(".git/bottle-within", nested)
     tar.add(".git/bottle/index", state.index)
     tar.add(".git/bottle/settings", read_settings(repository).encode("utf-8", "surrogateescape"))
     tar.add(".git/HEAD", os.fsencode(f"ref: {head.branch}\n" if head.branch else f"{head.commit}\n"))
@@ -187,9 +193,13 @@ def _copy_folder(bottle: Bottle, folder: Path) -> None:
 
     with streamed(write) as stream:
         done(bottle, bottle.exec(inside.UNPACK, stdin=stream))
+    nested = b"".join(os.fsencode(place) + b"\0" for place in within)
+    env = {"BOTTLE_AT": "", "BOTTLE_DIR": stay.PLAIN}
+    commit, tree = done(bottle, bottle.exec(inside.BEGIN, stdin=nested, env=env)).stdout.decode().split()
+    stay.remember(bottle, "", stay.Part(kept_repository(folder), tree, start=commit, plain=True))
     for place in within:
-        if (nested := open_repository(folder / place)) is not None:
-            _bring(bottle, nested, place)
+        if (inner := open_repository(folder / place)) is not None:
+            _bring(bottle, inner, place)
 
 
 def walk(folder: Path, within: list[str]) -> Iterator[bytes]:

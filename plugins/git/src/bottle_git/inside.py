@@ -4,10 +4,11 @@
 of safety, for whatever runs there is confined, but so that a hook that hangs does not keep work from coming out.
 """
 
-__all__ = ["CLEAR", "LAY", "NO_GIT", "NO_REPOSITORY", "RECEIVE", "SEND", "SNAPSHOT", "UNPACK"]
+__all__ = ["BEGIN", "CLEAR", "LAY", "NO_GIT", "NO_REPOSITORY", "RECEIVE", "SEND", "SNAPSHOT", "UNPACK", "UNREAD"]
 
 NO_GIT = 81
 NO_REPOSITORY = 82
+UNREAD = 83
 
 HEAD = f"""
 command -v git >/dev/null || exit {NO_GIT}
@@ -49,30 +50,64 @@ rm -rf .git/bottle
 )
 """A tar on stdin: HEAD, branches, what the index has, and the files that differ from it."""
 
-INDEX = """
-tmp=$(mktemp -d "$(g rev-parse --absolute-git-dir)/bottle-XXXXXX") || exit 1
+PLACE = f"""
+cd "./$BOTTLE_AT" || exit {NO_REPOSITORY}
+if [ -n "$BOTTLE_DIR" ]; then export GIT_DIR="$HOME/$BOTTLE_DIR" GIT_WORK_TREE=.; fi
+[ -n "$BOTTLE_DIR" ] || [ -e .git ] || exit {NO_REPOSITORY}
+own=$(g rev-parse --absolute-git-dir 2>/dev/null) || exit {NO_REPOSITORY}
+"""
+"""Where a repository is: as a rule in its working tree, for a plain folder in the agent's home."""
+
+INDEX = rf"""
+tmp=$(mktemp -d "$own/bottle-XXXXXX") || exit 1
 trap 'rm -rf "$tmp"' EXIT
+export tmp own
 cp -p "$(g rev-parse --git-path index)" "$tmp/index" 2>/dev/null
-if [ -e .git/filtered ]; then  # what a filter made is known by its bytes, and comes out by them once they change
-  cp -p .git/filtered "$tmp/filtered"
+if [ -e "$own/filtered" ]; then  # what a filter made is known by its bytes, and comes out by them once they change
+  cp -p "$own/filtered" "$tmp/filtered"
   GIT_INDEX_FILE=$tmp/filtered g $unlfs diff-files --name-only -z --ignore-submodules=all >"$tmp/refiltered"
   GIT_INDEX_FILE=$tmp/index g update-index -z --no-skip-worktree --stdin <"$tmp/refiltered"
 fi
-GIT_INDEX_FILE=$tmp/index g add -A --ignore-errors . >"$tmp/said" 2>&1
+# A repository that was made inside has nowhere to go back to: its files come out. One that came in goes its own way.
+GIT_INDEX_FILE=$tmp/index g ls-files -o -z --exclude-standard |
+  tr '\n\0' '\0\n' | sed -n 's,/$,,p' | tr '\n\0' '\0\n' >"$tmp/within"
+xargs -0 -r -n 1 sh -c '
+  [ -e "$own/bottle-within" ] && grep -Fxqz -e "$1" "$own/bottle-within" && exit 0
+  find "./$1" -name .git -prune -o "(" -type f -o -type l ")" -print0 |
+    GIT_INDEX_FILE=$tmp/index git update-index --add -z --stdin
+' sh <"$tmp/within" || exit 1
+{{ printf '.\0'; if [ -e "$own/bottle-within" ]; then
+  tr '\n\0' '\0\n' <"$own/bottle-within" | sed 's/^/:(exclude,literal)/' | tr '\n\0' '\0\n'; fi; }} >"$tmp/paths"
+GIT_INDEX_FILE=$tmp/index g add -A ${{BOTTLE_DIR:+-f}} --ignore-errors --pathspec-from-file="$tmp/paths" \
+  --pathspec-file-nul >"$tmp/said" 2>&1 || {{ grep -m1 error: "$tmp/said" >&2; exit {UNREAD}; }}
 tree=$(GIT_INDEX_FILE=$tmp/index g write-tree) || exit 1
+export GIT_AUTHOR_NAME=bottle GIT_AUTHOR_EMAIL=bottle GIT_COMMITTER_NAME=bottle GIT_COMMITTER_EMAIL=bottle
 """
 
-SNAPSHOT = HEAD + 'cd "./$BOTTLE_AT" || exit 1\n' + INDEX + 'echo "$tree"\n'
+SNAPSHOT = HEAD + PLACE + INDEX + 'echo "$tree"\n'
 """The working tree as a tree of git, whose name is printed; the index stays as it is."""
+
+BEGIN = (
+    HEAD
+    + """
+GIT_DIR="$HOME/$BOTTLE_DIR" GIT_WORK_TREE=. g init -q --template= . || exit 1
+cat >"$HOME/$BOTTLE_DIR/bottle-within"
+"""
+    + PLACE
+    + INDEX
+    + """
+commit=$(echo 'As it came in' | g commit-tree "$tree") && g update-ref HEAD "$commit" && g read-tree HEAD || exit 1
+echo "$commit $tree"
+"""
+)
+"""A plain folder gets a repository in the agent's home, so that what is done in it can be told from what came."""
 
 SEND = (
     HEAD
-    + f'cd "./$BOTTLE_AT" && [ -e .git ] || exit {NO_REPOSITORY}\n'
-    + f"g rev-parse --git-dir >/dev/null 2>&1 || exit {NO_REPOSITORY}\n"
+    + PLACE
     + INDEX
     + """
 cat >"$tmp/known"
-export GIT_AUTHOR_NAME=bottle GIT_AUTHOR_EMAIL=bottle GIT_COMMITTER_NAME=bottle GIT_COMMITTER_EMAIL=bottle
 head=$(g rev-parse -q --verify 'HEAD^{commit}') || head=
 work=$(g commit-tree "$tree" ${head:+-p "$head"} </dev/null) || exit 1
 g for-each-ref --format='ref %(objectname) %(refname)' refs/heads refs/stash >"$tmp/refs" || exit 1

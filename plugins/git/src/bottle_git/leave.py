@@ -12,6 +12,7 @@ from bottle_git import inside, stay
 from bottle_git.branches import HEAD, Found, make_branches
 from bottle_git.judge import REPOSITORY, Barred, judge, leaving
 from bottle_git.refs import read_head, read_refs
+from bottle_git.review import review
 from bottle_git.scratch import Scratch, open_scratch
 from bottle_git.source import Repository, open_repository
 from claude_bottle.errors import BottleError, NameTakenError, map_exceptions
@@ -43,8 +44,7 @@ def bring_out(bottle: Bottle, folder: Path) -> Sequence[str]:
     lines: list[str] = []
     with map_exceptions({OSError: BottleError}, f"nothing is lost: bottle pull {bottle.name} tries again"):
         for at, part in list(stay.parts(bottle)):
-            repository = _still_there(part.repository)
-            with _received(bottle, at, repository, part) as (scratch, found):
+            with _received(bottle, at, part) as (scratch, found):
                 lines += _keep(bottle, at, scratch, found)
     return lines
 
@@ -55,7 +55,7 @@ def show(bottle: Bottle, folder: Path) -> bytes:
     text = b""
     plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=all", "-M")
     for at, part in list(stay.parts(bottle)):
-        with _received(bottle, at, _still_there(part.repository), part) as (scratch, found):
+        with _received(bottle, at, part) as (scratch, found):
             shas = [commit for _, commit in found.heads]
             if shas:
                 text += scratch.run("log", "-p", "--reverse", "-m", "--first-parent", *plain, *shas, "--not", "--all")
@@ -65,14 +65,21 @@ def show(bottle: Bottle, folder: Path) -> bytes:
     return text
 
 
+def _trees(found: Found) -> list[str]:
+    return [*(commit for _, commit in found.heads), *([found.tree] if found.tree else [])]
+
+
 def _is_part(bottle: Bottle, at: str, barred: Barred) -> bool:
     """Say whether a path is a repository that came in, and so comes out on its own."""
     place = f"{at}/{barred.path}".lstrip("/")
     return barred.why == REPOSITORY and any(other == place for other, _ in stay.parts(bottle))
 
 
-def _still_there(repository: Repository) -> Repository:
+def _still_there(part: stay.Part) -> Repository:
     """Return the repository if it is where it was; BottleError if it has moved."""
+    repository = part.repository
+    if part.plain and repository.objects.is_dir():
+        return repository
     found = open_repository(repository.tree)
     if found is None or found.common != repository.common:
         hint = "put it back where it was, then bottle pull again"
@@ -81,12 +88,16 @@ def _still_there(repository: Repository) -> Repository:
 
 
 @contextmanager
-def _received(bottle: Bottle, at: str, repository: Repository, part: stay.Part) -> Generator[tuple[Scratch, Found]]:
+def _received(bottle: Bottle, at: str, part: stay.Part) -> Generator[tuple[Scratch, Found]]:
+    repository = _still_there(part)
     refs = read_refs(repository)
     head = read_head(repository, refs)
     with open_scratch(repository) as scratch:
         scratch.know({*refs.values(), *([head.commit] if head.commit else [])})
-        sent = _receive(bottle, at, scratch)
+        sent = _receive(bottle, at, scratch, part)
+        if sent is None:
+            yield scratch, Found(head="")
+            return
         scratch.run("index-pack", "--strict", "--stdin", "--fix-thin", stdin=sent.pack, hint=_unsound(bottle))
         yield scratch, _find(scratch, sent, part)
 
@@ -95,10 +106,13 @@ def _unsound(bottle: Bottle) -> str:
     return f"what came is not sound: bottle exec {bottle.name} -- git fsck"
 
 
-def _receive(bottle: Bottle, at: str, scratch: Scratch) -> Sent:
-    """Have the bottle send what is new. Nothing of it is believed yet."""
+def _receive(bottle: Bottle, at: str, scratch: Scratch, part: stay.Part) -> Sent | None:
+    """Have the bottle send what is new; None where a repository within was removed. Nothing of it is believed yet."""
     known = "".join(f"{it}\n" for it in scratch.known()).encode()
-    result = bottle.exec(inside.SEND, stdin=known, env={"BOTTLE_AT": at}, timeout=DEADLINE)
+    env = {"BOTTLE_AT": at, "BOTTLE_DIR": stay.PLAIN if part.plain else ""}
+    result = bottle.exec(inside.SEND, stdin=known, env=env, timeout=DEADLINE)
+    if result.returncode == inside.NO_REPOSITORY and at:
+        return None
     if result.returncode != 0:
         said = result.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
         if result.returncode == inside.NO_REPOSITORY:
@@ -143,7 +157,13 @@ def _find(scratch: Scratch, sent: Sent, part: stay.Part) -> Found:
     tree, dropped = _working_tree(scratch, sent)
     base = f"{sent.head}^{{tree}}" if sent.head else ""
     committed = scratch.lines("rev-parse", base)[0] if base else ""
-    untouched = tree in {committed, part.seen} or (tree == part.tree and not new) or _is_empty(scratch, tree, base)
+    untouched = (
+        tree in {committed, part.seen}
+        or (tree == part.tree and sent.head == part.start)
+        or _is_empty(scratch, tree, base)
+    )
+    if untouched:  # a plain folder begins with a commit that is not known here
+        new = [(name, commit) for name, commit in new if commit != part.start]
     return Found(sent.head, tuple(new), "" if untouched else tree, dropped)
 
 
@@ -176,6 +196,8 @@ def _keep(bottle: Bottle, at: str, scratch: Scratch, found: Found) -> list[str]:
             stay.remember(bottle, at, made.part)
             lines = [
                 *made.lines,
+                *(review(scratch, part.start, _trees(found)) if made.lines else []),
+                *([f"in {part.repository.git}"] if part.plain and made.lines else []),
                 *(f"left out: {it.path} ({it.why})" for it in found.dropped if not _is_part(bottle, at, it)),
             ]
             return [printable(f"{at}: {line}" if at else line) for line in lines]

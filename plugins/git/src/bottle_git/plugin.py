@@ -25,6 +25,7 @@ class Workspace:
     @hookimpl
     def validate(self, spec: BottleSpec) -> Sequence[Problem]:
         """Return why this folder cannot come in."""
+        from bottle_git.folder import guarded, measure
         from bottle_git.source import find_repository
 
         if spec.workspace is None or spec.cwd is None:
@@ -33,9 +34,14 @@ class Workspace:
         if spec.workspace.mode == "bind":
             return [Problem("a workspace cannot be bound yet", "mode: copy", where)]
         try:
-            find_repository(spec.cwd)
+            found = find_repository(spec.cwd)
         except BottleError as error:
             return [Problem(error.message, error.hint)]
+        if why := guarded(found.tree if found else spec.cwd):
+            return [Problem(f"a workspace cannot be {found.tree if found else spec.cwd}: {why}", "cd to a project")]
+        if found is None and not spec.asks and (size := measure(spec.cwd)).large:
+            hint = "git init it, or start at a terminal and without --yes, where you are asked"
+            return [Problem(f"{spec.cwd} is no repository, and has {size} to copy", hint)]
         return []
 
     @hookimpl
@@ -69,13 +75,14 @@ class Workspace:
 
 
 def _line(folder: Path) -> str:
+    from bottle_git.folder import measure
     from bottle_git.refs import read_head, read_refs
     from bottle_git.source import find_repository
 
     try:
         found = find_repository(folder)
         if found is None:
-            return f"copy of {folder} (no repository)"
+            return f"copy of {folder} (no repository: {measure(folder)})"
         head = read_head(found, read_refs(found))
     except BottleError:  # a problem of step 1, which says more
         return f"copy of {folder}"

@@ -4,6 +4,7 @@ A repository of the user's, or of whoever gave it to them, lends its objects and
 configuration, attributes, hooks or index in place.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -15,9 +16,9 @@ from typing import IO, BinaryIO, cast
 
 from bottle_git.source import Repository, read_small
 from claude_bottle.errors import BottleError, UnavailableError
-from claude_bottle.seam.folders import cache_dir, private_dir
+from claude_bottle.seam.folders import cache_dir, private_dir, state_dir
 
-__all__ = ["Scratch", "environment", "open_scratch"]
+__all__ = ["Scratch", "environment", "kept_repository", "open_scratch"]
 
 DEADLINE = 900.0
 """Seconds for one command of git: a pack from inside may be made to take for ever."""
@@ -187,6 +188,16 @@ def _lay(git: Path, repository: Repository | None, form: str) -> None:
         (git / "objects/info/alternates").write_bytes(quoted(os.fsencode(repository.objects)) + b"\n")
         if (repository.common / "shallow").is_file():
             (git / "shallow").write_bytes(read_small(repository.common / "shallow", 1 << 24))
+
+
+def kept_repository(folder: Path) -> Repository:
+    """Return the user's repository for work in a folder that has none, made where it is not there yet."""
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
+    git = private_dir(private_dir(state_dir()) / "workspaces") / f"{folder.name}-{digest}.git"
+    if not git.is_dir():
+        private_dir(git)
+        _lay(git, None, "sha1")
+    return Repository(folder, git, git)
 
 
 def object_form(repository: Repository) -> str:

@@ -7,7 +7,10 @@ from msgspec import Struct
 from bottle_git.source import Repository
 from claude_bottle.seam.bottle import Bottle
 
-__all__ = ["Branch", "Part", "forget", "parts", "remember"]
+__all__ = ["PLAIN", "Branch", "Part", "forget", "parts", "remember"]
+
+PLAIN = ".bottle-workspace"
+"""The repository of a plain folder inside, below the agent's home."""
 
 
 class Branch(Struct, frozen=True):
@@ -22,6 +25,8 @@ class Part(Struct, frozen=True):
 
     `branches` are those made so far, by what they hold: a branch's full name inside, `HEAD`, or `wip`.
     `base` is the name that they have in common, and `seen` the working tree that came out last.
+    `start` is the commit that it began with. `plain`: a folder, whose repository is in the agent's home inside, and in
+    the user's state here.
     """
 
     repository: Repository
@@ -29,6 +34,8 @@ class Part(Struct, frozen=True):
     branches: tuple[tuple[str, Branch], ...] = ()
     base: str = ""
     seen: str = ""
+    start: str = ""
+    plain: bool = False
 
 
 _PARTS: dict[tuple[str, str], Part] = {}

@@ -1,0 +1,87 @@
+"""What the preflight says of a workspace, and what cannot be one."""
+
+from pathlib import Path
+
+import pytest
+from git_harness import Repo, git
+from msgspec.structs import replace
+
+from bottle_git import folder
+from claude_bottle.errors import Problem
+from claude_bottle.manifest.types import Workspace
+from claude_bottle.plan.spec import BottleSpec, Draft
+from claude_bottle.testing.contract import load_target, make_spec
+
+LOADED = load_target("provisioner", "workspace", "bottle_git.plugin:PLUGIN")
+
+
+def spec_for(cwd: Path, *, asks: bool = True) -> BottleSpec:
+    """Return a launch that is called in a folder."""
+    return replace(make_spec(LOADED, {}), workspace=Workspace(), cwd=cwd, asks=asks)
+
+
+def problems(spec: BottleSpec) -> list[Problem]:
+    """Return what is wrong with it."""
+    return list(LOADED.hooks.validate(spec=spec) or ())
+
+
+def line(spec: BottleSpec) -> str:
+    """Return the preflight's line."""
+    part = LOADED.hooks.resolve_plan(spec=spec, draft=Draft())
+    assert part is not None
+    return dict(part.lines)["workspace"]
+
+
+def test_the_line_says_what_comes_in(repo: Repo, tmp_path: Path) -> None:
+    """The repository and what is checked out, also from below it; a plain folder with its size."""
+    assert line(spec_for(repo.path)) == f"copy of {repo.path} at main"
+    (repo.path / "sub").mkdir()
+    assert line(spec_for(repo.path / "sub")) == f"copy of {repo.path} at main"
+    repo.git("checkout", "-q", "--detach")
+    assert line(spec_for(repo.path)) == f"copy of {repo.path} at {repo.git('rev-parse', 'HEAD')[:12]}"
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "x").write_bytes(b"x" * (3 << 20))
+    assert line(spec_for(plain)) == f"copy of {plain} (no repository: 1 files, 3 MiB)"
+
+
+def test_a_large_folder_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit the question has its size; where nobody is asked it is a problem that says so."""
+    for number in range(4):
+        (tmp_path / str(number)).touch()
+    assert problems(spec_for(tmp_path, asks=False)) == []
+    monkeypatch.setattr(folder, "MOST_FILES", 3)
+    assert problems(spec_for(tmp_path)) == []
+    assert "more than 4 files" in line(spec_for(tmp_path))
+    [problem] = problems(spec_for(tmp_path, asks=False))
+    assert ("is no repository, and has more than 4 files" in problem.message, "terminal" in str(problem.hint)) == (
+        True,
+        True,
+    )
+    git(tmp_path, "init", "-q")
+    assert problems(spec_for(tmp_path, asks=False)) == []
+
+
+@pytest.mark.parametrize("above", [0, 1])
+def test_a_home_is_no_workspace(above: int, home: Path) -> None:
+    """F7: neither home, nor what holds it, nor a repository that is one of them."""
+    place = (home, *home.parents)[above]
+    assert "a workspace cannot be" in problems(spec_for(place))[0].message
+    link = home / "link"
+    link.symlink_to(place)
+    assert "a workspace cannot be" in problems(spec_for(link))[0].message
+    assert "holds your home" in problems(spec_for(Path("/")))[0].message
+
+
+def test_what_git_would_follow_is_a_problem(repo: Repo, tmp_path: Path) -> None:
+    """A `.git` file that points to a repository which does not know of it is a problem of step 1."""
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / ".git").write_text(f"gitdir: {repo.path}/.git\n")
+    assert "does not point back" in problems(spec_for(stranger))[0].message
+
+
+def test_a_bound_workspace_is_not_there_yet(repo: Repo) -> None:
+    """It is refused, not quietly copied."""
+    spec = replace(spec_for(repo.path), workspace=Workspace(mode="bind"))
+    assert "cannot be bound yet" in problems(spec)[0].message
