@@ -11,6 +11,7 @@ DEFAULTS = Defaults(
         Reserved("backend", "docker", "bottle-docker"),
         Reserved("proxy", "mitmproxy", "bottle-mitmproxy"),
         Reserved("proxy", "pipelock", "bottle-pipelock"),
+        Reserved("agent", "claude", "bottle-claude"),
         Reserved("agent", "shell", "bottle-claude"),
     ),
 )

@@ -9,7 +9,7 @@ from claude_bottle.manifest.types import Ssh, Workspace
 from claude_bottle.plan.environment import EnvNames
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream, find_section
 from claude_bottle.seam.levels import DlpAction, HostRule
-from claude_bottle.seam.part import Part
+from claude_bottle.seam.part import Part, Program
 
 __all__ = ["EgressPlan", "Plan", "assemble_plan"]
 
@@ -30,7 +30,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
     of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
-    `install` are the agent's commands for an image, see `seam.part.Part`. `lines` are label and text.
+    `install` and `programs` are what the agent needs put in, see `seam.part.Part`. `lines` are label and text.
     """
 
     agent: str
@@ -43,6 +43,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     prompt_option: tuple[str, ...] = ()
     install: tuple[str, ...] = ()
+    programs: tuple[Program, ...] = ()
     words: tuple[str, ...] = ()
     runtime: str | None = None
     literals: tuple[tuple[str, str], ...] = ()
@@ -90,6 +91,7 @@ def assemble_plan(
         argv=argv,
         prompt_option=prompt_option,
         install=tuple(command for part in parts for command in part.install),
+        programs=tuple(program for part in parts for program in part.programs),
         words=spec.words,
         runtime=spec.runtime,
         literals=names.literals,

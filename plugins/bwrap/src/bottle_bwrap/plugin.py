@@ -70,11 +70,10 @@ class BwrapBackend:
     @hookimpl
     def open_site(self, plan: Plan, launch: "Launch", say: Callable[[str], None]) -> "BwrapSite":
         """Claim a name, a folder and uids."""
-        from bottle_bwrap.site import open_site
+        from bottle_bwrap.site import Wants, open_site
 
-        del say
         with map_exceptions({OSError: LaunchError}, "run `bottle doctor`"):
-            return open_site(plan.slug, plan.bottle, launch)
+            return open_site(plan.slug, plan.bottle, launch, Wants(plan.programs, say))
 
     @hookimpl
     def start_bottle(self, plan: Plan, site: "BwrapSite", env: Mapping[str, str], secrets: "Secrets") -> "Bottle":
