@@ -3,8 +3,8 @@
 Directives stand in the user's own text and are carried out in turn, one tool call a round:
 `[[mock:bash COMMAND]]`, `[[mock:read PATH]]`, `[[mock:edit PATH|OLD|NEW]]`, `[[mock:write PATH|TEXT]]`,
 `[[mock:skill NAME]]`, `[[mock:rounds N COMMAND]]` (N rounds of one command), `[[mock:error STATUS]]`,
-`[[mock:slow CHUNKS SECONDS]]` (a stream that takes its time). Without any it says `MOCK-HELLO`; once all are carried out,
-`MOCK-FINAL` and what the last tool returned.
+`[[mock:slow CHUNKS SECONDS]]` (a stream that takes its time). Without any it says `MOCK-HELLO`; once all
+are carried out, `MOCK-FINAL` and what the last tool returned.
 """
 
 import itertools
@@ -171,9 +171,14 @@ def expanded(directives: list[tuple[str, str]]) -> Iterator[Turn | int]:
 def stream(message: dict[str, Any], turn: Turn) -> Iterator[bytes]:
     """Yield a message as the events of the real API."""
     block = message["content"][0]
-    begun = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
+    begun: dict[str, Any] = {
+        **message,
+        "content": [],
+        "stop_reason": None,
+        "usage": {**message["usage"], "output_tokens": 1},
+    }
     yield sse("message_start", {"message": begun})
-    empty = {**block, "input": {}} if turn.tool else {"type": "text", "text": ""}
+    empty: dict[str, Any] = {**block, "input": {}} if turn.tool else {"type": "text", "text": ""}
     yield sse("content_block_start", {"index": 0, "content_block": empty})
     yield sse("ping", {})
     for number in range(turn.chunks):

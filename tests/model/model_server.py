@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from claude_bottle.testing.upstream import make_context
 
@@ -50,9 +50,7 @@ class ModelServer:
         context = make_context(folder, self.ca, AUTHORITY, self.names)
         handler = type("Handler", (Handler,), {"model": self})
         self._secure, self._plain = (ThreadingHTTPServer((address, port), handler) for port in ports)
-        self._secure.socket = context.wrap_socket(
-            self._secure.socket, server_side=True, do_handshake_on_connect=False
-        )
+        self._secure.socket = context.wrap_socket(self._secure.socket, server_side=True, do_handshake_on_connect=False)
         for server in (self._secure, self._plain):
             server.daemon_threads = True
             threading.Thread(target=server.serve_forever, args=(0.05,), name="model", daemon=True).start()
@@ -129,10 +127,10 @@ class Handler(BaseHTTPRequestHandler):
 
 def _json(raw: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(raw)
+        found: Any = json.loads(raw)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def sse(kind: str, data: dict[str, Any]) -> bytes:

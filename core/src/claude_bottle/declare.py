@@ -49,7 +49,7 @@ KIND_HOOKS: Mapping[Kind, frozenset[str]] = {
     | {"probe", "open_site", "start_bottle", "provision_ca", "list_bottles", "plan_cleanup", "cleanup"},
     "proxy": ANYONE | {"probe", "warm_up", "start_proxy"},
     "provisioner": ANYONE | {"provision_ca", "provision_skills", "provision_ssh", "provision_git", "collect"},
-    "agent": ANYONE | {"provision_prompt"},
+    "agent": ANYONE | {"provision_prompt", "collect", "explain"},
 }
 """The hooks that each kind may implement; another one in a plugin is a mistake, not an addition."""
 

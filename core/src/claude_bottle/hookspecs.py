@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a plugin that is only listed or planned with pays for none 
     from claude_bottle.plan.spec import BottleSpec, Draft
     from claude_bottle.seam.bottle import Bottle
     from claude_bottle.seam.cleanup import CleanupPlan
+    from claude_bottle.seam.event import Event
     from claude_bottle.seam.owner import Launch
     from claude_bottle.seam.part import Part
     from claude_bottle.seam.probe import ProbeResult
@@ -99,7 +100,15 @@ class Specs:
 
     @first
     def collect(self, bottle: Bottle, plan: Plan) -> Sequence[str] | None:
-        """Provisioner: bring work out before teardown; returns one line for each thing brought out."""
+        """Provisioner, agent: bring work out before teardown; returns one line for each thing brought out."""
+
+    @first
+    def explain(self, bottle: Bottle, plan: Plan, code: int, events: Sequence[Event]) -> Sequence[Problem] | None:
+        """Agent: its program ended with `code`; return what of that is ours or the user's to mend, with the cure.
+
+        The bottle still runs and can be looked into. `events` are the proxy's decisions so far. What the program
+        itself has said well needs no second word.
+        """
 
     @first
     def list_bottles(self) -> Sequence[Bottle] | None:
@@ -133,6 +142,9 @@ class Hooks(Protocol):
     def provision_git(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
     def provision(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
     def collect(self, *, bottle: Bottle, plan: Plan) -> Sequence[str] | None: ...  # noqa: D102
+    def explain(  # noqa: D102
+        self, *, bottle: Bottle, plan: Plan, code: int, events: Sequence[Event]
+    ) -> Sequence[Problem] | None: ...
     def list_bottles(self) -> Sequence[Bottle] | None: ...  # noqa: D102
     def plan_cleanup(self) -> CleanupPlan | None: ...  # noqa: D102
     def cleanup(self, *, plan: CleanupPlan) -> None: ...  # noqa: D102

@@ -1,14 +1,15 @@
 """From a plan that was shown to the agent's exit code: the question, the launch, the terminal, the summary."""
 
 import time
+from collections.abc import Sequence
 
 from claude_bottle.cli.approving import settle_approval
 from claude_bottle.cli.errors import FAILED, say
 from claude_bottle.cli.surroundings import stdin_is_terminal
-from claude_bottle.errors import BottleError
+from claude_bottle.errors import BottleError, Problem
 from claude_bottle.launch.detach import Report, in_background
 from claude_bottle.launch.evidence import summarise
-from claude_bottle.launch.launch import Console, Running, collect, launched, warm_up
+from claude_bottle.launch.launch import Console, Running, collect, explain, launched, warm_up
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared
 from claude_bottle.launch.signals import Interrupted, Signals
@@ -59,14 +60,17 @@ def start(prepared: Prepared, around: Surroundings, *, yes: bool, detach: bool, 
 def _foreground(prepared: Prepared, secrets: Secrets, warm: Warm | None, *, timings: bool) -> int:
     phases = Phases()
     events: list[Event] = []
+    causes: list[Problem] = []
     try:
         with launched(prepared, secrets, warm, Console(phases, say)) as running:
             events = running.events
             code = _attach(prepared, running)
+            causes = explain(prepared, running, code)
             _bring_out(prepared, running)
     except Interrupted as interruption:
         code = interruption.exit_code
     _show_refusals(events)
+    _show_causes(prepared, causes)
     if timings:
         say(phases.report().rstrip("\n"))
     return code
@@ -107,6 +111,13 @@ def _attach(prepared: Prepared, running: Running) -> int:
 def _bring_out(prepared: Prepared, running: Running) -> None:
     for line in collect(prepared, running.bottle):
         say(line)
+
+
+def _show_causes(prepared: Prepared, causes: Sequence[Problem]) -> None:
+    """Say last, and in one line each, what the agent's plugin makes of the end: the cause, and its cure."""
+    for cause in causes:
+        cure = f"; {cause.hint}" if cause.hint else ""
+        say(printable(f"{prepared.plan.agent_plugin}: {cause.message}{cure}"))
 
 
 def _lasting(fix: str, host: str) -> str:

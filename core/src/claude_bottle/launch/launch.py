@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from claude_bottle.errors import LaunchError, map_exceptions
+from claude_bottle.errors import BottleError, LaunchError, Problem, map_exceptions
 from claude_bottle.launch.allow import Allowances
 from claude_bottle.launch.control import ControlServer
 from claude_bottle.launch.evidence import EvidenceFile
@@ -28,7 +28,7 @@ from claude_bottle.seam.proxy import Proxy
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import Warm
 
-__all__ = ["Console", "Running", "launched", "warm_up"]
+__all__ = ["Console", "Running", "collect", "explain", "launched", "warm_up"]
 
 READY_DEADLINE = 60.0
 """Seconds that a proxy may take until it serves."""
@@ -217,7 +217,22 @@ def _provision(prepared: Prepared, bottle: Bottle) -> str | None:
 def collect(prepared: Prepared, bottle: Bottle) -> list[str]:
     """Bring work out before teardown, and return one line for each thing."""
     lines: list[str] = []
-    for loaded in prepared.team.provisioners:
+    for loaded in (*prepared.team.provisioners, prepared.team.agent):
         hooks = loaded.hooks
         lines += ask_maybe(loaded, lambda hooks=hooks: hooks.collect(bottle=bottle, plan=prepared.plan)) or ()
     return lines
+
+
+def explain(prepared: Prepared, running: Running, code: int) -> list[Problem]:
+    """Return what the agent's plugin knows of how its program ended; nothing where another command ran in its place.
+
+    A bottle that cannot be looked into any more explains nothing, which changes nothing about the end.
+    """
+    plan, agent = prepared.plan, prepared.team.agent
+    if plan.words and not plan.words[0].startswith("-"):
+        return []
+    with suppress(BottleError):
+        hooks, events = agent.hooks, tuple(running.events)
+        call = lambda: hooks.explain(bottle=running.bottle, plan=plan, code=code, events=events)  # noqa: E731
+        return list(ask_maybe(agent, call) or ())
+    return []

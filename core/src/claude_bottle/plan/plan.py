@@ -30,7 +30,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
     of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
-    `install` and `programs` are what the agent needs put in, see `seam.part.Part`. `lines` are label and text.
+    `install` and `programs` are what the agent needs put in, see `seam.part.Part`. `folder` is the
+    manifest's. `lines` are label and text.
     """
 
     agent: str
@@ -52,6 +53,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     ssh: tuple[Ssh, ...] = ()
     workspace: Workspace | None = None
     prompt: str = ""
+    folder: str = ""
     resources: tuple[str, ...] = ()
     sections: tuple[tuple[str, Struct], ...] = ()
     lines: tuple[tuple[str, str], ...] = ()
@@ -100,6 +102,7 @@ def assemble_plan(
         ssh=spec.ssh,
         workspace=spec.workspace,
         prompt=spec.prompt,
+        folder=str(spec.folder),
         resources=tuple(name for part in parts for name in part.resources),
         sections=tuple((name, part.section) for name, part in draft.parts),
         lines=(*notes, *(line for part in parts for line in part.lines)),

@@ -16,13 +16,7 @@ from claude_bottle.errors import LaunchError, Problem, UnavailableError
 from claude_bottle.seam.folders import cache_dir
 from claude_bottle.seam.part import Package, Program
 
-__all__ = ["BIN", "PLACE", "ensure", "find_package", "find_prefix", "npm", "prefix_problems", "programs_dir"]
-
-PLACE = "/opt/claude-bottle"
-"""Where programs are in a bottle, each in a folder of its name; in an image and in a sandbox alike."""
-
-BIN = f"{PLACE}/bin"
-"""Where their commands are, which is on the PATH."""
+__all__ = ["ensure", "find_package", "find_prefix", "npm", "prefix_problems", "programs_dir"]
 
 MACHINE_WIDE = Path("/var/cache/claude-bottle")
 HASH = "sha512"
@@ -162,7 +156,7 @@ def _fetch(package: Package, folder: Path) -> Path:
 
 
 def _check(archive: Path, package: Package) -> None:
-    """LaunchError unless an archive is the one that was pinned; without a pin npm has held it to what the registry says."""
+    """LaunchError unless an archive is the pinned one; without a pin npm has held it to what the registry says."""
     if not package.integrity:
         return
     digest = hashlib.new(HASH)

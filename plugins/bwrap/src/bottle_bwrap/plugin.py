@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bottle_bwrap.section import BwrapSection, size_problems
+from bottle_bwrap.section import BwrapSection, bytes_of, size_problems
 from claude_bottle.declare import backend
 from claude_bottle.errors import LaunchError, Problem, map_exceptions
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
-from claude_bottle.plan.spec import BottleSpec, Draft
+from claude_bottle.plan.spec import BottleSpec, Draft, check_memory
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import ProbeResult
 from claude_bottle.seam.traits import BackendTraits
@@ -51,8 +51,8 @@ class BwrapBackend:
         """Return the section, the name that will be claimed, and which limits hold here."""
         from bottle_bwrap.limits import find_limits
 
-        del draft
         section = spec.section(BwrapSection)
+        check_memory(bytes_of(section.memory), spec, draft, "bwrap")
         limits = find_limits(section, dropped=os.getuid() == 0)
         return Part(
             section=section,

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from claude_bottle.errors import UnavailableError
+from claude_bottle.seam.environ import BIN, PLACE
 from claude_bottle.seam.part import Program
-from claude_bottle.seam.prefix import BIN, PLACE, ensure
+from claude_bottle.seam.prefix import ensure
 
 __all__ = ["Installed", "install"]
 

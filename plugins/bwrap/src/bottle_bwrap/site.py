@@ -23,10 +23,9 @@ from bottle_bwrap.sidecar import ProcessSidecar, start_sidecar
 from bottle_bwrap.trust import TrustFiles
 from bottle_bwrap.uids import Lease, lease_uids
 from claude_bottle.errors import LaunchError
-from claude_bottle.seam.environ import ca_environment, proxy_environment
+from claude_bottle.seam.environ import BIN, ca_environment, proxy_environment
 from claude_bottle.seam.owner import Launch
 from claude_bottle.seam.part import Program
-from claude_bottle.seam.prefix import BIN
 from claude_bottle.seam.sidecar import Address, SidecarSpec
 from claude_bottle.seam.traits import Listen, Runs
 from claude_bottle.seam.witness import open_witness, own_addresses
@@ -100,9 +99,7 @@ class BwrapSite:
         """Start the sandbox, hand its listener to the sidecars, and return the bottle."""
         limits = find_limits(section, dropped=self._uid is not None)
         groups = self._make_groups(limits, section)
-        sandbox = start_sandbox(
-            working_program(), section, self._trust, self._uid, limits.processes, self._programs
-        )
+        sandbox = start_sandbox(working_program(), section, self._trust, self._uid, limits.processes, self._programs)
         self._sandbox = sandbox
         self._stack.callback(sandbox.close)
         sandbox.accept_listener()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bottle_claude.section import ClaudeSection, section_problems
+from bottle_claude.section import ClaudeSection, host_files, resolved, section_problems
 from claude_bottle.declare import agent
 from claude_bottle.errors import Problem
 from claude_bottle.hookspecs import hookimpl
@@ -15,6 +15,7 @@ from claude_bottle.seam.part import Part, Program
 
 if TYPE_CHECKING:  # a plan needs none of it
     from claude_bottle.seam.bottle import Bottle
+    from claude_bottle.seam.event import Event
 
 __all__ = ["PLUGIN"]
 
@@ -41,7 +42,7 @@ class Claude:
     @hookimpl
     def validate(self, spec: BottleSpec) -> Sequence[Problem]:
         """Return what the section asks for that cannot be had on this machine."""
-        section, where = spec.section(ClaudeSection), f"bottles.{spec.bottle}.claude"
+        section, where = resolved(spec.section(ClaudeSection), spec.folder), f"bottles.{spec.bottle}.claude"
         problems = [Problem(text, where=f"{where}.{key}") for key, text in section_problems(section)]
         if section.install == "host" and host_program() is None:
             hint = "install Claude Code here, or remove the line: a bottle fetches its own"
@@ -52,7 +53,7 @@ class Claude:
     def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[ClaudeSection]:
         """Return Claude Code with its arguments, variables and hosts."""
         del draft
-        section = spec.section(ClaudeSection)
+        section = resolved(spec.section(ClaudeSection), spec.folder)
         program = chosen_program(section)
         return Part(
             section=section,
@@ -63,6 +64,7 @@ class Claude:
             prompt_option=("--append-system-prompt-file",),
             programs=(program,),
             memory=MEMORY,
+            lines=lines_of(section, spec),
         )
 
     @hookimpl
@@ -74,10 +76,27 @@ class Claude:
 
     @hookimpl
     def provision(self, bottle: "Bottle", plan: Plan) -> None:
-        """Write the answers to all that Claude Code would ask at its first start."""
-        from bottle_claude.settings import write_settings
+        """Put in what the manifest hands over, and the answers to all that Claude Code would ask at its first start."""
+        from bottle_claude.settings import furnish
 
-        write_settings(bottle, plan)
+        furnish(bottle, plan)
+
+    @hookimpl
+    def collect(self, bottle: "Bottle", plan: Plan) -> Sequence[str]:
+        """Keep Claude Code's own folder, where the manifest says so."""
+        if plan.section(ClaudeSection).state != "keep":
+            return ()
+        from bottle_claude.settings import CLAUDE, HOME
+        from bottle_claude.state import keep_state
+
+        return [keep_state(bottle, plan, f"{HOME}/{CLAUDE}")]
+
+    @hookimpl
+    def explain(self, bottle: "Bottle", plan: Plan, code: int, events: "Sequence[Event]") -> Sequence[Problem]:
+        """Return the cause of a failure that Claude Code's own words do not tell, or tell wrongly."""
+        from bottle_claude.trouble import find_causes
+
+        return find_causes(bottle, plan, code, events)
 
 
 def hosts_of(section: ClaudeSection) -> tuple[HostWish, ...]:
@@ -86,6 +105,20 @@ def hosts_of(section: ClaudeSection) -> tuple[HostWish, ...]:
     if section.login == "inside":
         wishes += [HostWish(host=host, level="warn", why="claude login") for host in LOGIN]
     return tuple(wishes)
+
+
+def lines_of(section: ClaudeSection, spec: BottleSpec) -> tuple[tuple[str, str], ...]:
+    """Return what the preflight says of all that is not as it is by default."""
+    lines: list[tuple[str, str]] = []
+    if section.permissions == "ask":
+        lines.append(("permissions", "Claude Code asks for each"))
+    if section.state == "keep":
+        from bottle_claude.state import state_file
+
+        kept = state_file(spec.slug, str(spec.folder))
+        lines.append(("state", f"~/.claude of the bottle is kept in {kept}, without credentials"))
+    lines += [("handed over", f"{path} as ~/.claude/{name}") for path, name in host_files(section)]
+    return tuple(lines)
 
 
 def chosen_program(section: ClaudeSection) -> Program:

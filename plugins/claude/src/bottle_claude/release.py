@@ -9,7 +9,7 @@ SOURCE = "@anthropic-ai/claude-code"
 VERSION = "2.1.332"
 SIZE = 186_117_258
 
-# The registry's `dist.integrity` of each. The packages hold one native program; the main one would only pick among them.
+# The registry's `dist.integrity` of each. They hold one native program; the main package would only pick among them.
 INTEGRITY = {
     "x86_64": "sha512-f4JWhzwYutJIHScC7/dYOPX6s28tt7ZADhsOi8zwOHq5fFPEuUeChh2NMfinSg0GrUckYxaeebC4h0DqiKzLcw==",
     "aarch64": "sha512-BlHNEtK38KBPWU31F4lUSS9sHclCyfWbThT1CErvxxH8+XcljYLZlQwdyXBkTD62rw1TgfE1u1a+quMWS0NSJg==",
