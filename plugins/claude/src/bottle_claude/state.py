@@ -38,7 +38,7 @@ def kept_state(plan: Plan, below: str) -> Iterator[Entry]:
 
 
 def keep_state(bottle: Bottle, plan: Plan, path: str) -> str:
-    """Keep the tree at `path` in the bottle as an archive (0600), which nobody unpacks here; returns a line about it."""
+    """Keep the tree at `path` in the bottle as an archive (0600), never unpacked here, and return a line about it."""
     file = state_file(plan.slug, plan.folder)
     try:
         entries = [it for it in bottle.get(path) if not LEFT_OUT & set(PurePosixPath(it.name).parts[:1])]
