@@ -45,7 +45,7 @@ class Turn(NamedTuple):
 class ClaudeModel(ModelServer):
     """`credentials`: the keys and tokens that it knows; empty: any."""
 
-    names: ClassVar[tuple[str, ...]] = ("api.anthropic.com",)
+    names: ClassVar[tuple[str, ...]] = ("api.anthropic.com", "other.model.test")
 
     def __init__(self, folder: Path, address: str = "127.0.0.1", ports: tuple[int, int] = (0, 0)) -> None:
         super().__init__(folder, address, ports)
