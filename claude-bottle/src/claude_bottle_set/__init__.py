@@ -14,6 +14,7 @@ DEFAULTS = Defaults(
         Reserved("provisioner", "skills", "bottle-skills"),
         Reserved("provisioner", "ssh", "bottle-ssh"),
         Reserved("provisioner", "workspace", "bottle-git"),
+        Reserved("agent", "claude", "bottle-claude"),
         Reserved("agent", "shell", "bottle-claude"),
     ),
 )

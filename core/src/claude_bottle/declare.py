@@ -50,7 +50,7 @@ KIND_HOOKS: Mapping[Kind, frozenset[str]] = {
     "proxy": ANYONE | {"probe", "probe_pair", "warm_up", "start_proxy"},
     "provisioner": ANYONE
     | {"provision_ca", "provision_skills", "provision_ssh", "provision_git", "collect", "compare"},
-    "agent": ANYONE | {"provision_prompt"},
+    "agent": ANYONE | {"provision_prompt", "collect", "explain"},
 }
 """The hooks that each kind may implement; another one in a plugin is a mistake, not an addition."""
 

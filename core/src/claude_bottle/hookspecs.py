@@ -120,7 +120,7 @@ class Specs:
 
     @first
     def collect(self, bottle: Bottle, plan: Plan) -> Sequence[str] | None:
-        """Provisioner: bring work out, before teardown and whenever the user asks; returns what to tell of it, by line.
+        """Provisioner, agent: bring work out, before teardown and whenever the user asks; returns lines to tell of it.
 
         What it raises keeps the bottle: nothing is removed until the user has tried again or given it up.
         """
@@ -128,6 +128,14 @@ class Specs:
     @first
     def compare(self, bottle: Bottle, plan: Plan) -> bytes | None:
         """Provisioner: return what `collect` would bring out, as a text of differences; nothing is changed."""
+
+    @first
+    def explain(self, bottle: Bottle, plan: Plan, code: int, events: Sequence[Event]) -> Sequence[Problem] | None:
+        """Agent: its program ended with `code`; return what of that is ours or the user's to mend, with the cure.
+
+        The bottle still runs and can be looked into. `events` are the proxy's decisions so far. What the program
+        itself has said well needs no second word.
+        """
 
     @first
     def list_bottles(self) -> Sequence[Bottle] | None:
@@ -165,6 +173,9 @@ class Hooks(Protocol):
     def provision(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
     def collect(self, *, bottle: Bottle, plan: Plan) -> Sequence[str] | None: ...  # noqa: D102
     def compare(self, *, bottle: Bottle, plan: Plan) -> bytes | None: ...  # noqa: D102
+    def explain(  # noqa: D102
+        self, *, bottle: Bottle, plan: Plan, code: int, events: Sequence[Event]
+    ) -> Sequence[Problem] | None: ...
     def list_bottles(self) -> Sequence[Bottle] | None: ...  # noqa: D102
     def plan_cleanup(self) -> CleanupPlan | None: ...  # noqa: D102
     def cleanup(self, *, plan: CleanupPlan) -> None: ...  # noqa: D102

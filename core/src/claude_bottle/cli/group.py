@@ -70,6 +70,7 @@ COMMANDS = {
     "cleanup": Lazy("cleanup_command", "Remove what crashed launches left."),
     "doctor": Lazy("doctor_command", "Check this machine, and say what to do."),
     "plugins": Lazy("plugins_command", "Show the plugins that are installed, and what is wrong with them."),
+    "agents": Lazy("agents_command", "Update the agents' programs, which nothing else does."),
     "init": Lazy("init_command", "Write a bottle.yaml to begin with."),
     "schema": Lazy("schema_command", "Print the JSON Schema of bottle.yaml."),
     "trust": Lazy("trust_command", "Approve a manifest, so that --yes accepts it."),

@@ -1,14 +1,15 @@
 """From a plan that was shown to the agent's exit code: the question, the launch, the terminal, the summary."""
 
 import time
+from collections.abc import Sequence
 
 from claude_bottle.cli.approving import settle_approval
 from claude_bottle.cli.errors import FAILED, LAUNCH_FAILED, say
 from claude_bottle.cli.surroundings import stdin_is_terminal
-from claude_bottle.errors import BottleError
+from claude_bottle.errors import BottleError, Problem
 from claude_bottle.launch.detach import Report, in_background
 from claude_bottle.launch.evidence import summarise
-from claude_bottle.launch.launch import Console, Running, launched, warm_up
+from claude_bottle.launch.launch import Console, Running, explain, launched, warm_up
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared
 from claude_bottle.launch.signals import Interrupted, Signals
@@ -60,14 +61,17 @@ def start(prepared: Prepared, around: Surroundings, *, yes: bool, detach: bool, 
 def _foreground(prepared: Prepared, secrets: Secrets, answers: Secrets, warm: Warm | None, *, timings: bool) -> int:
     phases = Phases()
     events: list[Event] = []
+    causes: list[Problem] = []
     try:
         with launched(prepared, secrets, warm, Console(phases, say), answers=answers) as running:
             events = running.events
             code = _attach(prepared, running)
+            causes = explain(prepared, running, code)
         code = LAUNCH_FAILED if running.lost.is_set() else code
     except Interrupted as interruption:
         code = interruption.exit_code
     _show_refusals(events)
+    _show_causes(prepared, causes)
     if timings:
         say(phases.report().rstrip("\n"))
     return code
@@ -103,6 +107,13 @@ def _supervise(prepared: Prepared, secrets: Secrets, answers: Secrets, report: R
 def _attach(prepared: Prepared, running: Running) -> int:
     argv = prepared.plan.command(running.prompt)
     return ask_maybe(prepared.team.backend, lambda: running.bottle.attach(argv))
+
+
+def _show_causes(prepared: Prepared, causes: Sequence[Problem]) -> None:
+    """Say last, and in one line each, what the agent's plugin makes of the end: the cause, and its cure."""
+    for cause in causes:
+        cure = f"; {cause.hint}" if cause.hint else ""
+        say(printable(f"{prepared.plan.agent_plugin}: {cause.message}{cure}"))
 
 
 def _lasting(fix: str, host: str) -> str:

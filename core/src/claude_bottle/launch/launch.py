@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from claude_bottle.errors import ImageError, LaunchError, map_exceptions
+from claude_bottle.errors import BottleError, ImageError, LaunchError, Problem, map_exceptions
 from claude_bottle.launch.allow import Allowances
 from claude_bottle.launch.control import (
     AllowRequest,
@@ -37,7 +37,7 @@ from claude_bottle.seam.proxy import Proxy
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import Warm
 
-__all__ = ["Console", "Running", "launched", "warm_up"]
+__all__ = ["Console", "Running", "collect", "explain", "launched", "warm_up"]
 
 READY_DEADLINE = 60.0
 """Seconds that a proxy may take until it serves."""
@@ -272,3 +272,18 @@ def _provision(prepared: Prepared, bottle: Bottle, answers: Secrets, report: Cal
         hooks = loaded.hooks
         ask_maybe(loaded, lambda hooks=hooks: hooks.provision(bottle=bottle, plan=plan))
     return prompt
+
+
+def explain(prepared: Prepared, running: Running, code: int) -> list[Problem]:
+    """Return what the agent's plugin knows of how its program ended; nothing where another command ran in its place.
+
+    A bottle that cannot be looked into any more explains nothing, which changes nothing about the end.
+    """
+    plan, agent = prepared.plan, prepared.team.agent
+    if plan.words and not plan.words[0].startswith("-"):
+        return []
+    with suppress(BottleError):
+        hooks, events = agent.hooks, tuple(running.events)
+        call = lambda: hooks.explain(bottle=running.bottle, plan=plan, code=code, events=events)  # noqa: E731
+        return list(ask_maybe(agent, call) or ())
+    return []

@@ -251,6 +251,11 @@ def _resolve(team: Team, spec: BottleSpec, sources: Sources) -> Draft:
     draft = Draft()
     for loaded in team.before_proxy:
         draft = _extend(draft, loaded, spec)
+        if loaded is team.agent and draft.parts[-1][1].programs:
+            from claude_bottle.launch.programs import settle_programs  # noqa: PLC0415 - not every agent brings one
+
+            part = settle_programs(draft.parts[-1][1], team.backend, around.state_dir)
+            draft = Draft(parts=((loaded.name, part),))
     wanted = wanted_rules(spec, [wish for _, part in draft.parts for wish in part.hosts])
     where = sources.manifest.where("bottles", spec.bottle, "egress", "inspect")
     if problems := inspect_problems(spec, wanted, where):

@@ -21,7 +21,7 @@ POLL = 0.2
 
 
 class Work:
-    """The work in one bottle. Its provisioners bring it out, one caller at a time."""
+    """The work in one bottle. Its provisioners and its agent's plugin bring it out, one caller at a time."""
 
     def __init__(self, prepared: Prepared, bottle: Bottle) -> None:
         self._prepared = prepared
@@ -49,10 +49,10 @@ class Work:
             return b"".join(text or b"" for text in answers)
 
     def _ask(self, call: Callable[[Hooks, Plan], T]) -> list[T]:
-        plan = self._prepared.plan
+        plan, team = self._prepared.plan, self._prepared.team
         return [
             ask_maybe(loaded, lambda loaded=loaded: call(loaded.hooks, plan))
-            for loaded in self._prepared.team.provisioners
+            for loaded in (*team.provisioners, team.agent)
         ]
 
     def discard(self) -> None:

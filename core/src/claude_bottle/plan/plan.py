@@ -9,7 +9,7 @@ from claude_bottle.manifest.types import Ssh, Workspace
 from claude_bottle.plan.environment import EnvNames
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream, find_section
 from claude_bottle.seam.levels import DlpAction, HostRule
-from claude_bottle.seam.part import Part
+from claude_bottle.seam.part import Part, Program
 
 __all__ = ["EgressPlan", "Plan", "assemble_plan"]
 
@@ -30,7 +30,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
     of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
-    `install` are the agent's commands for an image, see `seam.part.Part`. `lines` are label and text.
+    `install` and `programs` are what the agent needs put in, see `seam.part.Part`. `folder` is the
+    manifest's. `lines` are label and text.
     `cwd` is the folder on the host whose repository is the workspace, where there is a workspace.
     """
 
@@ -44,6 +45,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     prompt_option: tuple[str, ...] = ()
     install: tuple[str, ...] = ()
+    programs: tuple[Program, ...] = ()
     words: tuple[str, ...] = ()
     runtime: str | None = None
     literals: tuple[tuple[str, str], ...] = ()
@@ -53,6 +55,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     workspace: Workspace | None = None
     cwd: str = ""
     prompt: str = ""
+    folder: str = ""
     resources: tuple[str, ...] = ()
     sections: tuple[tuple[str, Struct], ...] = ()
     lines: tuple[tuple[str, str], ...] = ()
@@ -92,6 +95,7 @@ def assemble_plan(
         argv=argv,
         prompt_option=prompt_option,
         install=tuple(command for part in parts for command in part.install),
+        programs=tuple(program for part in parts for program in part.programs),
         words=spec.words,
         runtime=spec.runtime,
         literals=names.literals,
@@ -101,6 +105,7 @@ def assemble_plan(
         workspace=spec.workspace,
         cwd=str(spec.cwd) if spec.workspace and spec.cwd else "",
         prompt=spec.prompt,
+        folder=str(spec.folder),
         resources=tuple(name for part in parts for name in part.resources),
         sections=tuple((name, part.section) for name, part in draft.parts),
         lines=(*notes, *(line for part in parts for line in part.lines)),

@@ -5,12 +5,13 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from claude_bottle.errors import Problem, ProblemsError
 from claude_bottle.manifest.types import Egress, EnvEntry, Ssh, Workspace
 from claude_bottle.seam.levels import HostRule
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.traits import BackendTraits
 
-__all__ = ["BottleSpec", "Choice", "Draft", "Upstream", "find_section"]
+__all__ = ["BottleSpec", "Choice", "Draft", "Upstream", "check_memory", "find_section"]
 
 S = TypeVar("S", bound=Struct)
 
@@ -77,6 +78,22 @@ class Draft(Struct, frozen=True, kw_only=True):
     def part(self, name: str) -> Part[Struct] | None:
         """Return the answer of a plugin that came before, None if there is none."""
         return dict(self.parts).get(name)
+
+
+def check_memory(given: int, spec: BottleSpec, draft: Draft, section: str) -> None:
+    """ProblemsError if a bottle would have less memory (bytes) than its agent needs; a backend calls this.
+
+    `section` is the backend's own, in which `memory` stands.
+    """
+    agent = draft.part(spec.agent_plugin)
+    if agent is not None and given < agent.memory:
+        needed, has = agent.memory >> 20, given >> 20
+        problem = Problem(
+            f"{spec.agent_plugin} does not work with less than {needed}m of memory, and the bottle has {has}m",
+            f"write memory: {needed}m there, or more",
+            f"bottles.{spec.bottle}.{section}.memory",
+        )
+        raise ProblemsError([problem])
 
 
 def find_section(sections: tuple[tuple[str, Struct], ...], type_: type[S]) -> S:

@@ -1,14 +1,20 @@
-"""The variables by which programs in a bottle find the proxy and trust its CA."""
+"""What programs in a bottle find in their environment: the proxy, its CA, and where an agent's programs are."""
 
 from collections.abc import Mapping
 
-__all__ = ["BUNDLE", "CA_FILE", "NO_PROXY", "ca_environment", "proxy_environment"]
+__all__ = ["BIN", "BUNDLE", "CA_FILE", "NO_PROXY", "PLACE", "ca_environment", "proxy_environment"]
 
 CA_FILE = "/usr/local/share/ca-certificates/claude-bottle.crt"
 """Where the CA of a bottle lies inside, where the backend's tree lets it."""
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 """The system's bundle inside: the host's or image's own, and the CA of this bottle."""
+
+PLACE = "/opt/claude-bottle"
+"""Where an agent's programs are in a bottle, each in a folder of its name; in an image and in a sandbox alike."""
+
+BIN = f"{PLACE}/bin"
+"""Where their commands are; first on the PATH."""
 
 NO_PROXY = "localhost,127.0.0.1,::1"
 

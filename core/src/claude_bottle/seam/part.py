@@ -6,9 +6,40 @@ from msgspec import Struct
 
 from claude_bottle.seam.levels import HostRule, HostWish
 
-__all__ = ["Part"]
+__all__ = ["Package", "Part", "Program"]
 
 S_co = TypeVar("S_co", bound=Struct, covariant=True)
+
+
+class Package(Struct, frozen=True, kw_only=True):
+    """One archive of the npm registry.
+
+    `integrity` is in the registry's own form, `sha512-` and base64; empty: whatever the registry says it is.
+    `machine` is the `uname -m` of what it runs on; empty: on everything.
+    """
+
+    name: str
+    version: str
+    integrity: str = ""
+    machine: str = ""
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """A program that is put into a bottle, read-only, as one package has it: nothing of it is run for that.
+
+    `commands`: names on the PATH inside, and for each the file of the package that it is. `packages`: one for
+    each kind of machine. `source`: the package whose `latest` is the newest version. `size` in bytes of the
+    archive, about. `host`: the absolute path of this machine's own executable, which is then the one command,
+    and nothing is fetched.
+    """
+
+    name: str
+    version: str = ""
+    source: str = ""
+    packages: tuple[Package, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    size: int = 0
+    host: str = ""
 
 
 class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
@@ -19,8 +50,10 @@ class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     `argv`, `env`, `forward`: an agent's answer alone: the program, its literal variables, and the names
     of host variables that it is given where they are set (a login token). `prompt_option`: the words that
     stand before the path of the prompt's file, when there is a prompt.
-    `install`: an agent's answer alone: commands of a POSIX shell, run as root with a network, that put its
-    program into an image; a backend whose bottles have this machine's own programs passes over them.
+    `programs`: an agent's answer alone: what is put into the bottle, the same way by every backend.
+    `install`: an agent's answer alone: commands of a POSIX shell, run as root with a network, that add the
+    system's packages to an image; a backend whose bottles have this machine's own passes over them.
+    `memory`: bytes below which an agent's program does not work.
     `questions`: a provisioner's answer alone: name and question of each secret that it needs itself, such as a
     passphrase. They are asked after the y/N, and their answers never enter the bottle.
     `resources`: names of what will be created, as candidates. `lines`: label and text for the preflight.
@@ -35,5 +68,7 @@ class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     prompt_option: tuple[str, ...] = ()
     install: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
+    programs: tuple[Program, ...] = ()
+    memory: int = 0
     resources: tuple[str, ...] = ()
     lines: tuple[tuple[str, str], ...] = ()

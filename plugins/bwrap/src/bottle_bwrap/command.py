@@ -49,7 +49,8 @@ CA_FOLDER = Path(CA_FILE).parent
 class Layout(NamedTuple):
     """What is put in beside the host's /usr: `data` and `seccomp` are descriptors of ours, sizes are in bytes.
 
-    `prefix` is a Python of the host, and the place inside where it is seen.
+    `prefix` is a Python of the host, and the place inside where it is seen. `programs` are the agent's: a folder
+    or a file of this machine and its place inside; `commands` are links to what is in them.
     """
 
     data: Mapping[str, int]
@@ -57,6 +58,8 @@ class Layout(NamedTuple):
     seccomp: int
     sizes: Mapping[str, int]
     prefix: tuple[Path, str] | None = None
+    programs: tuple[tuple[Path, str], ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
 
 
 def sandbox_command(layout: Layout, command: Sequence[str]) -> list[str]:
@@ -70,6 +73,8 @@ def sandbox_command(layout: Layout, command: Sequence[str]) -> list[str]:
         *etc(layout),
         *(("--perms", "0444", "--ro-bind-data", str(fd), place) for place, fd in layout.data.items()),
         *interpreter(layout),
+        *(("--ro-bind", str(source), place) for source, place in layout.programs),
+        *(("--symlink", target, link) for target, link in layout.commands),
         ("--chdir", WORKSPACE),
         ("--remount-ro", "/"),
     )

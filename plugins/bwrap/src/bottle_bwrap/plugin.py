@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bottle_bwrap.section import BwrapSection, size_problems
+from bottle_bwrap.section import BwrapSection, bytes_of, size_problems
 from claude_bottle.declare import backend
 from claude_bottle.errors import LaunchError, Problem, map_exceptions
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
-from claude_bottle.plan.spec import BottleSpec, Draft
+from claude_bottle.plan.spec import BottleSpec, Draft, check_memory
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import Finding, ProbeResult
 from claude_bottle.seam.traits import BackendTraits, ProxyTraits
@@ -51,8 +51,8 @@ class BwrapBackend:
         """Return the section, the name that will be claimed, and which limits hold here."""
         from bottle_bwrap.limits import find_limits
 
-        del draft
         section = spec.section(BwrapSection)
+        check_memory(bytes_of(section.memory), spec, draft, "bwrap")
         limits = find_limits(section, dropped=os.getuid() == 0)
         return Part(
             section=section,
@@ -77,11 +77,10 @@ class BwrapBackend:
     @hookimpl
     def open_site(self, plan: Plan, launch: "Launch", say: Callable[[str], None]) -> "BwrapSite":
         """Claim a name, a folder and uids."""
-        from bottle_bwrap.site import open_site
+        from bottle_bwrap.site import Wants, open_site
 
-        del say
         with map_exceptions({OSError: LaunchError}, "run `bottle doctor`"):
-            return open_site(plan.slug, plan.bottle, launch)
+            return open_site(plan.slug, plan.bottle, launch, Wants(plan.programs, say))
 
     @hookimpl
     def start_bottle(self, plan: Plan, site: "BwrapSite", env: Mapping[str, str], secrets: "Secrets") -> "Bottle":

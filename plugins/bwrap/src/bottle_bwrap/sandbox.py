@@ -15,6 +15,7 @@ from bottle_bwrap.command import SMALL, Layout, sandbox_command
 from bottle_bwrap.etc import HOME, WORKSPACE, etc_files
 from bottle_bwrap.inside.wire import close_all, receive
 from bottle_bwrap.memfd import sealed
+from bottle_bwrap.programs import Installed
 from bottle_bwrap.section import BwrapSection, bytes_of
 from bottle_bwrap.trust import TrustFiles
 from claude_bottle.errors import LaunchError, UnavailableError
@@ -103,7 +104,12 @@ def login_shell() -> str:
 
 
 def start_sandbox(
-    binary: program.Program, section: BwrapSection, trust: TrustFiles, uid: int | None, processes: int
+    binary: program.Program,
+    section: BwrapSection,
+    trust: TrustFiles,
+    uid: int | None,
+    processes: int,
+    programs: Sequence[Installed] = (),
 ) -> Sandbox:
     """Spawn a sandbox without waiting for it; `trust` is bound in as it is.
 
@@ -124,7 +130,10 @@ def start_sandbox(
             python = interpreter.find_interpreter()
             if uid is not None and not interpreter.is_reachable(python):
                 raise UnavailableError(f"the Python in {python.prefix} is not for every uid", interpreter.CURE)
-            layout = open_layout(stack, section, trust, python)
+            layout = open_layout(stack, section, trust, python)._replace(
+                programs=tuple((each.source, each.place) for each in programs),
+                commands=tuple(pair for each in programs for pair in each.commands),
+            )
             command = (python.path, "-I", "-S", PLACE, str(theirs.fileno()), str(PORT), str(processes))
             fds = (*opened.fds, *layout.data.values(), layout.seccomp, theirs.fileno())
             arguments = sandbox_command(layout, command)

@@ -1,9 +1,10 @@
 """One bottle's name, folder and uids on this machine, and the order in which all of it is taken down."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,6 +14,7 @@ from bottle_bwrap.channel import Channel, direct
 from bottle_bwrap.etc import HOME, USER
 from bottle_bwrap.limits import find_limits
 from bottle_bwrap.probe import working_program
+from bottle_bwrap.programs import Installed, install
 from bottle_bwrap.record import Process, Record, claim_folder, remove_folder, write_record
 from bottle_bwrap.relay import Relay
 from bottle_bwrap.sandbox import PORT, Sandbox, login_shell, start_sandbox
@@ -21,23 +23,31 @@ from bottle_bwrap.sidecar import ProcessSidecar, start_sidecar
 from bottle_bwrap.trust import TrustFiles
 from bottle_bwrap.uids import Lease, lease_uids
 from claude_bottle.errors import LaunchError
-from claude_bottle.seam.environ import ca_environment, proxy_environment
+from claude_bottle.seam.environ import BIN, ca_environment, proxy_environment
 from claude_bottle.seam.owner import Launch
+from claude_bottle.seam.part import Program
 from claude_bottle.seam.sidecar import Address, SidecarSpec
 from claude_bottle.seam.traits import Listen, Runs
 from claude_bottle.seam.witness import open_witness, own_addresses
 
-__all__ = ["BwrapSite", "open_site"]
+__all__ = ["BwrapSite", "Wants", "open_site"]
 
 ROOT = "proxy"
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SPARE = 16  # processes beside the agent's own that its control group must have room for
+
+
+class Wants(NamedTuple):
+    """The agent's programs, and how the user is told of work that takes long."""
+
+    programs: Sequence[Program]
+    say: Callable[[str], None]
 
 
 class BwrapSite:
     """What `open_site` made. Everything that is made through it registers its own undoing first."""
 
-    def __init__(self, stack: ExitStack, folder: Path, record: Record, leases: Sequence[Lease]) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, record: Record, leases: Sequence[Lease], wants: Wants) -> None:
         self.folder = folder
         self.record = record
         self._uid, self._proxy_uid = (leases[0].uid, leases[1].uid) if leases else (None, None)
@@ -50,6 +60,8 @@ class BwrapSite:
         self._stack = stack
         self._sidecars: list[ProcessSidecar] = []
         self._sandbox: Sandbox | None = None
+        self._wants = wants
+        self._programs: tuple[Installed, ...] = ()
 
     @property
     def runs(self) -> Runs:
@@ -85,7 +97,8 @@ class BwrapSite:
         return sidecar
 
     def settle(self) -> None:
-        """See `seam.sidecar.Site`: nothing here takes long."""
+        """See `seam.sidecar.Site`: wait for the agent's programs, which the first launch that wants them fetches."""
+        self._programs = tuple(install(program, self._wants.say) for program in self._wants.programs)
 
     def witness(self) -> AbstractContextManager[Sequence[Address]]:
         """See `seam.sidecar.Site`."""
@@ -95,7 +108,7 @@ class BwrapSite:
         """Start the sandbox, hand its listener to the sidecars, and return the bottle."""
         limits = find_limits(section, dropped=self._uid is not None)
         groups = self._make_groups(limits.parents, "", bytes_of(section.memory), section.processes + SPARE)
-        sandbox = start_sandbox(working_program(), section, self._trust, self._uid, limits.processes)
+        sandbox = start_sandbox(working_program(), section, self._trust, self._uid, limits.processes, self._programs)
         self._sandbox = sandbox
         self._stack.callback(sandbox.close)
         sandbox.accept_listener()
@@ -144,7 +157,7 @@ class BwrapSite:
         write_record(self.folder, record)
 
 
-def open_site(slug: str, bottle: str, launch: Launch) -> BwrapSite:
+def open_site(slug: str, bottle: str, launch: Launch, wants: Wants) -> BwrapSite:
     """Claim a name and a folder, and where we are root a uid for the sandbox and another for the proxy."""
     with ExitStack() as stack:
         leases = lease_uids(2) if os.getuid() == 0 else ()
@@ -153,7 +166,7 @@ def open_site(slug: str, bottle: str, launch: Launch) -> BwrapSite:
         folder, record = claim_folder(slug, bottle, launch)
         stack.callback(remove_folder, folder)
         undo = ExitStack()
-        site = BwrapSite(undo, folder, record, leases)
+        site = BwrapSite(undo, folder, record, leases, wants)
         undo.push(stack.pop_all())
         return site
 

@@ -8,7 +8,7 @@ from bottle_docker.networks import Segment
 from bottle_docker.seccomp import seccomp_profile
 from bottle_docker.section import DockerSection, bytes_of
 from bottle_docker.sidecar import ROOT, UID
-from claude_bottle.seam.environ import BUNDLE, CA_FILE, ca_environment, proxy_environment
+from claude_bottle.seam.environ import BIN, BUNDLE, CA_FILE, ca_environment, proxy_environment
 from claude_bottle.seam.sidecar import SidecarSpec
 
 __all__ = ["CA_FOLDER", "CERTS", "HOME", "PORT", "PROXY", "USER", "WORKSPACE", "agent_body", "proxy_body"]
@@ -18,7 +18,7 @@ USER = "1000:1000"
 HOME, WORKSPACE = "/home/agent", "/workspace"
 CERTS, CA_FOLDER = BUNDLE.rpartition("/")[0], CA_FILE.rpartition("/")[0]
 SCRATCH = ("/tmp", "/var/tmp")  # noqa: S108 - the bottle's own
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NANO = 1_000_000_000
 
 # The first process reads the bottle's environment from its stdin, which is its launcher's connection, and then

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from bottle_docker.section import DockerSection, section_problems
+from bottle_docker.section import DockerSection, bytes_of, section_problems
 from claude_bottle.declare import backend
 from claude_bottle.errors import Problem
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
-from claude_bottle.plan.spec import BottleSpec, Draft
+from claude_bottle.plan.spec import BottleSpec, Draft, check_memory
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import ProbeResult
 from claude_bottle.seam.traits import BackendTraits
@@ -55,8 +55,9 @@ class DockerBackend:
         from bottle_docker.images import tag_of
 
         section, slug = spec.section(DockerSection), spec.slug
+        check_memory(bytes_of(section.memory), spec, draft, "docker")
         agent = draft.part(spec.agent_plugin)
-        image = section.image or tag_of(agent_recipe(agent.install if agent else ()))
+        image = section.image or tag_of(agent_recipe(agent.install, agent.programs) if agent else agent_recipe(()))
         limits = f"memory {section.memory}, {section.cpus:g} cpus, {section.processes} processes, /tmp {section.tmp}"
         kinds = ("", "internal-", "egress-", f"{spec.proxy.name}-")
         return Part(

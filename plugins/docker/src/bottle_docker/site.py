@@ -162,9 +162,9 @@ class DockerSite:
 
     def _agent_image(self) -> str:
         if self._section.image is None:
-            return self._images.ensure(agent_recipe(self._plan.install))
+            return self._images.ensure(agent_recipe(self._plan.install, self._plan.programs))
         chosen = self._images.ensure(self._section.image)
-        return self._images.ensure(chosen_recipe(self._engine.image_id(chosen) or chosen))
+        return self._images.ensure(chosen_recipe(self._engine.image_id(chosen) or chosen, self._plan.programs))
 
     def _make_agent(self, image: "Future[str]") -> Made:
         name, inside = image.result(), self._inside.result()

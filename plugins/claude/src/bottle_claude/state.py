@@ -1,0 +1,55 @@
+"""What Claude Code keeps of itself between the launches of one agent: its own folder, without credentials."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
+
+from claude_bottle.errors import LaunchError, NotFoundError, map_exceptions
+from claude_bottle.plan.plan import Plan
+from claude_bottle.seam.bottle import Bottle
+from claude_bottle.seam.folders import private_dir, state_dir
+from claude_bottle.seam.tree import Entry, pack, unpack
+
+__all__ = ["keep_state", "kept_state", "state_file"]
+
+LEFT_OUT = frozenset(
+    {".credentials.json", "CLAUDE.md", "agents", "backups", "settings.json", "settings.local.json", "skills"}
+)
+"""Logins, copies of a file that holds a part of the key, and what each launch puts in anew."""
+
+
+def state_file(slug: str, folder: str) -> Path:
+    """Return where an agent's state is kept: one of the same name in another manifest's folder has its own."""
+    digest = hashlib.sha256(folder.encode()).hexdigest()[:12]
+    return state_dir() / "claude" / f"{slug}-{digest}.tar"
+
+
+def kept_state(plan: Plan, below: str) -> Iterator[Entry]:
+    """Yield what the last launch kept, with names below a folder; nothing where there was none."""
+    try:
+        with state_file(plan.slug, plan.folder).open("rb") as file:
+            for entry in unpack(file):
+                yield replace(entry, name=str(PurePosixPath(below, entry.name)))
+    except FileNotFoundError:
+        return
+
+
+def keep_state(bottle: Bottle, plan: Plan, path: str) -> str:
+    """Keep the tree at `path` in the bottle as an archive (0600), never unpacked here, and return a line about it."""
+    file = state_file(plan.slug, plan.folder)
+    try:
+        entries = [it for it in bottle.get(path) if not LEFT_OUT & set(PurePosixPath(it.name).parts[:1])]
+    except NotFoundError:
+        return "state: nothing to keep"
+    with map_exceptions({OSError: LaunchError}):
+        new = private_dir(file.parent) / f"{file.name}.{os.getpid()}"
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                pack(entries, stream)
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)
+    return f"state: kept for the next launch in {file}"
