@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from claude_bottle.errors import LaunchError, map_exceptions
+from claude_bottle.errors import LaunchError, PluginError, map_exceptions
 from claude_bottle.launch.allow import Allowances
 from claude_bottle.launch.control import ControlServer
 from claude_bottle.launch.evidence import EvidenceFile
@@ -118,11 +118,12 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with phase("proxy"), course.signals.held():
         proxy = ask(front, lambda: front.hooks.start_proxy(plan=plan, site=site, secrets=secrets, warm=warm))
         undo.register("proxy", proxy.stop)
+        placeholders = _placeholders(prepared, proxy, secrets)
     with phase("images"):
         ask_maybe(backend, site.settle)
     with phase("bottle"), course.signals.held():
-        env = dict(plan.literals) | dict(proxy.env)
-        bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=secrets))
+        env, seen = dict(plan.literals) | placeholders, secrets.only(plan.forwarded)
+        bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=seen))
         undo.register("bottle", bottle.stop)
     with phase("proxy ready"):
         ca = ask_maybe(front, lambda: proxy.ready(READY_DEADLINE))
@@ -138,6 +139,15 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
         _announce(prepared, course, bottle, proxy)
     return Running(bottle, course.launch, watch, prompt)
+
+
+def _placeholders(prepared: Prepared, proxy: Proxy, secrets: Secrets) -> dict[str, str]:
+    """Return what the agent holds for each injected credential; PluginError if the proxy made none of one."""
+    front, env = prepared.team.proxy, dict(ask_maybe(prepared.team.proxy, lambda: proxy.env))
+    for injection in prepared.plan.injected:
+        if env.get(injection.name, secrets[injection.name]) == secrets[injection.name]:
+            raise PluginError(front.name, f"proxy {front.name} gave no placeholder for {injection.name}")
+    return env
 
 
 def _watch(course: _Course, console: Console, bottle: Bottle, proxy: Proxy, redactor: Redactor) -> Watch:

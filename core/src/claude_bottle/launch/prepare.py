@@ -17,7 +17,7 @@ from claude_bottle.manifest.load import Claim, claims
 from claude_bottle.manifest.names import nearest
 from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Workspace
 from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems
-from claude_bottle.plan.hosts import check_answer, inspect_problems, wanted_rules
+from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_problems, wanted_rules, way_problems
 from claude_bottle.plan.plan import Plan, assemble_plan
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
 from claude_bottle.plugins.load import Loaded
@@ -63,12 +63,13 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]
+    problems += [_located(problem, sources) for problem in inject_problems(spec, chosen.proxy.name, _injects(chosen.loaded))]
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
     problems += _machine_problems(machine) if check_machine else ()
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
-    plan, names = _resolve(team, spec, around, sources)
+    plan, names = _resolve(team, spec, secrets, sources)
     return Prepared(plan, team, spec, names, secrets, sources, not_checked)
 
 
@@ -206,7 +207,13 @@ def _machine_problems(plugins: Iterable[Loaded]) -> list[Problem]:
     return problems
 
 
-def _resolve(team: Team, spec: BottleSpec, around: Surroundings, sources: Sources) -> tuple[Plan, EnvNames]:
+def _injects(plugins: Iterable[Loaded]) -> bool:
+    """Say whether the proxy can inject; one that could not be loaded is a problem already."""
+    traits = next((it.plugin.proxy_traits for it in plugins if it.record.kind == "proxy"), None)
+    return traits is None or traits.inject
+
+
+def _resolve(team: Team, spec: BottleSpec, secrets: SecretSources, sources: Sources) -> tuple[Plan, EnvNames]:
     draft = Draft()
     for loaded in team.before_proxy:
         draft = _extend(draft, loaded, spec)
@@ -218,7 +225,9 @@ def _resolve(team: Team, spec: BottleSpec, around: Surroundings, sources: Source
     rules = draft.parts[-1][1].rules or ()
     if (fault := check_answer(wanted, rules)) is not None:
         raise PluginError(team.proxy.name, f"proxy {team.proxy.name}: {fault}")
-    names = env_names(spec, [part for _, part in draft.parts], around.environ)
+    names = env_names(spec, [part for _, part in draft.parts], secrets, injects=_injects([team.proxy]))
+    if problems := [_located(it, sources) for it in way_problems(spec, names.injected, rules)]:
+        raise ProblemsError(problems)
     plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
     if not plan.argv:
         raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -48,13 +48,15 @@ class LocalSidecar:
         self._errors = (root / "stderr").open("wb")
         self._process = subprocess.Popen(
             spec.argv,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=dict(spec.env),
             cwd=root,
             start_new_session=True,
         )
+        with suppress(OSError), self._process.stdin or nullcontext() as stdin:
+            _ = stdin and stdin.write(spec.stdin)
 
     def lines(self, timeout: float | None = None) -> Iterator[bytes]:
         """Yield its stdout."""
