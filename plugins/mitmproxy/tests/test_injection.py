@@ -2,11 +2,13 @@
 
 import base64
 import gzip
+import io
 import json
 import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -19,6 +21,8 @@ from hypothesis import strategies as st
 
 from bottle_mitmproxy.policy.forms import spellings
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
+from bottle_mitmproxy.settings import SettingsError
+from bottle_mitmproxy.sidecar.exchange import read_vault
 from claude_bottle.plan.spec import Upstream as UpstreamPlan
 from claude_bottle.seam.part import Injection
 from claude_bottle.seam.placeholder import make_placeholder
@@ -178,7 +182,8 @@ def test_an_answer_is_without_it(holder: Running, held: str, version: str, how: 
         body = base64.b64decode(body.rpartition(b"\r\n\r\n")[2])
         assert REAL.encode() not in body
     expected = 1 if how == "header" else 500
-    assert body.count(quote(held).encode() if how == "header" else held.encode()) == expected
+    shown = quote(held) if how == "header" else held[:-1]  # in base64 the last character shares bits with what follows
+    assert body.count(shown.encode()) == expected
 
 
 def test_an_answer_that_cannot_be_looked_into_is_refused(holder: Running, held: str) -> None:
@@ -186,13 +191,10 @@ def test_an_answer_that_cannot_be_looked_into_is_refused(holder: Running, held: 
     assert holder.status("-H", f"Authorization: Bearer {held}", f"{API}whoami?br") == 502
 
 
-def test_an_event_is_not_held_up(holder: Running, held: str, launch: Callable[[], Running], https1: Upstream) -> None:
+def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> None:
     """S5: each server-sent event arrives without the credential, and before the next one is sent."""
-    del https1
     to_one = Injection(name="TOKEN", host="one.test", header="authorization", format="Bearer {}")
-    del held, launch
-    plan = make_plan(RULES, upstream=_upstream_of(holder), injected=[to_one])
-    running = Running(holder.folder / "events", plan, {"TOKEN": REAL})
+    running = Running(tmp_path, make_plan(RULES, upstream=upstreams, injected=[to_one]), {"TOKEN": REAL})
     try:
         placeholder = running.proxy.env["TOKEN"]
         with running.tls("one.test:443") as sock:
@@ -222,23 +224,15 @@ def test_a_websocket_is_looked_at_both_ways(holder: Running, https: Upstream, he
         sock.sendall(client.send(wsproto.events.TextMessage(f"hello {held}")))
         sock.settimeout(5)
         assert _ends(sock)
-    assert https.messages == []
+    assert [it for it in https.messages if it.strip() != b"close"] == []
 
 
-def test_without_the_value_nothing_is_served(tmp_path_factory: pytest.TempPathFactory, upstreams: UpstreamPlan) -> None:
-    """S4: a proxy that is told to inject and given nothing does not start, rather than pass the placeholder on."""
-    plan = make_plan(RULES, upstream=upstreams, injected=[TO_API])
-    with pytest.raises(KeyError):
-        Running(tmp_path_factory.mktemp("empty"), plan)
-
-
-def _upstream_of(running: Running) -> UpstreamPlan:
-    settings = running.proxy._settings  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - white box
-    return UpstreamPlan(ca=(str(_authority(running)),), hosts=settings.upstream_hosts)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-
-
-def _authority(running: Running) -> str:
-    return str(running.site.folder / "ca-bundle.pem")
+@pytest.mark.parametrize("line", [b"", b"{}\n", b'{"OTHER": ["a", "b"]}\n', b'{"TOKEN": ["a"]}\n', b"TOKEN=a\n"])
+def test_without_the_value_nothing_is_served(line: bytes) -> None:
+    """S4: a proxy that is to inject and is given nothing does not start, and says so without what it was given."""
+    with pytest.raises(SettingsError, match="did not come") as caught:
+        read_vault([TO_API], io.BytesIO(line))
+    assert caught.value.__cause__ is None
 
 
 def _ends(sock: socket.socket) -> bool:
@@ -248,9 +242,6 @@ def _ends(sock: socket.socket) -> bool:
     except OSError:
         return False
     return True
-
-
-TEXT = st.text("abcXYZ012_-./+\"\\", min_size=1, max_size=12)
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.lists(st.integers(0, 160), max_size=6))
