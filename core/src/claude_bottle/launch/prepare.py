@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
 from claude_bottle.launch.choose import Chosen, choose_team, type_sections
-from claude_bottle.launch.sources import Request, Sources, Surroundings, read_sources
+from claude_bottle.launch.sources import Request, Sources, Surroundings, find_secrets, keyring_problems, read_sources
 from claude_bottle.launch.team import Team, ask, ask_maybe, pairing_problems
 from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
@@ -51,7 +51,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     if manifest is None:
         raise ProblemsError(problems)
     upstream = _upstream(around, sources)
-    secrets = SecretSources(around.environ, _secret_files(request, problems), around.ask)
+    secrets = find_secrets(request, around, sources.config, problems)
     problems += _upstream_problems(upstream)
     problems += _requirement_problems(manifest, sources)
     agent, bottle = _find_agent(request.agent, manifest, sources, problems)
@@ -60,7 +60,8 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     sections, found = type_sections(chosen.loaded, bottle)
     problems += found
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
-    problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
+    found = [*env_problems(spec, secrets), *(keyring_problems(spec, secrets) if check_machine else ())]
+    problems += [_located(problem, sources) for problem in found]
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]
     problems += [_located(problem, sources) for problem in inject_problems(spec, chosen.proxy.name, _injects(chosen.loaded))]
@@ -151,22 +152,6 @@ def _upstream(around: Surroundings, sources: Sources) -> Upstream:
         hosts=tuple(sorted(given.hosts.items())),
         proxy=around.environ.get("HTTPS_PROXY") or around.environ.get("https_proxy") or None,
     )
-
-
-def _secret_files(request: Request, problems: list[Problem]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name, path in request.secret_files:
-        try:
-            values[name] = path.read_text(encoding="utf-8").removesuffix("\n")
-            if not values[name]:
-                problems.append(Problem(f"--secret-file {name}: {path} is empty"))
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"--secret-file {name}: {path} cannot be read: {_short(error)}"))
-    return values
-
-
-def _short(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
 
 
 def _upstream_problems(upstream: Upstream) -> list[Problem]:

@@ -13,7 +13,7 @@ from claude_bottle.plan.spec import BottleSpec
 from claude_bottle.seam.part import Credential, Injection, Part
 from claude_bottle.seam.secrets import Secrets
 
-__all__ = ["EnvNames", "Login", "SecretSources", "env_names", "env_problems", "resolve_env"]
+__all__ = ["EnvNames", "Login", "SecretSources", "check_credential", "env_names", "env_problems", "resolve_env"]
 
 HTTPS = 443
 ENOUGH = 12
@@ -187,7 +187,7 @@ def resolve_env(spec: BottleSpec, names: EnvNames, sources: SecretSources) -> Se
                 part.text if isinstance(part, Text) else _value(part, sources.environ) for part in parse_env(entry)
             )
     for it in names.injected:
-        _check_injected(it, values[it.name])
+        check_credential(it.name, values[it.name])
     return Secrets(values)
 
 
@@ -205,14 +205,13 @@ def _secret(name: str, entry: Secret, sources: SecretSources, answers: dict[str,
     return answers[entry.secret]
 
 
-def _check_injected(injection: Injection, value: str) -> None:
-    """Raise for what cannot stand in a header, or would be found in everything."""
-    name = injection.name
+def check_credential(name: str, value: str) -> None:
+    """BottleError for a value that cannot stand in a header, or that a proxy would find in everything."""
     if not value.isascii() or not value.isprintable() or " " in value:
         raise BottleError(f"the value of {name} cannot stand in a header", "it is one word in ASCII; look at its source")
     if sum(it.isalnum() for it in value) < ENOUGH:
-        hint = f"remove inject from {name}, and the agent gets it"
-        raise BottleError(f"the value of {name} has fewer than {ENOUGH} letters and digits: too few to inject", hint)
+        message = f"the value of {name} has fewer than {ENOUGH} letters and digits: too few to keep it from an agent"
+        raise BottleError(message, "look at its source; without inject the agent gets it as it is")
 
 
 def _literal(entry: str | Secret) -> str | None:
