@@ -82,7 +82,9 @@ def test_it_is_nowhere_inside(held: Held) -> None:
     for file in /proc/[0-9]*/environ /proc/[0-9]*/cmdline; do cat $file 2>/dev/null; done | tr '\\0' '\\n' >/tmp/all
     grep -c '^TOKEN=' /tmp/all; grep -c {held.value} /tmp/all; grep -rlF {held.value} /tmp /run /home /etc 2>/dev/null
     """
-    planted, found, *files = held.bottle.sh(script.replace(held.value, f"{held.value[:20]}''{held.value[20:]}")).out.split()
+    planted, found, *files = held.bottle.sh(
+        script.replace(held.value, f"{held.value[:20]}''{held.value[20:]}")
+    ).out.split()
     assert int(planted) > 0
     assert (found, files) == ("0", [])
 

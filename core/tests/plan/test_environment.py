@@ -51,7 +51,9 @@ def test_literals_interpolated_and_secret_values_are_told_apart() -> None:
 
 def test_two_dollars_are_one_and_stay_literal() -> None:
     """`$$` is a dollar, and no reason to forward a value."""
-    assert env_names(spec({"A": "cost: $$5 $${HOME}"}), [], SecretSources({"HOME": "/h"}, {})).literals == (("A", "cost: $5 ${HOME}"),)
+    assert env_names(spec({"A": "cost: $$5 $${HOME}"}), [], SecretSources({"HOME": "/h"}, {})).literals == (
+        ("A", "cost: $5 ${HOME}"),
+    )
 
 
 @given(st.text(st.characters(blacklist_characters="\0$", codec="utf-8")))

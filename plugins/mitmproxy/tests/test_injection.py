@@ -1,8 +1,9 @@
-"""A credential that the agent never holds: put in at its place alone, refused elsewhere, taken out of what comes back."""
+"""A credential that the agent never holds: put in at its place, refused elsewhere, taken out of what comes back."""
 
 import base64
 import gzip
 import io
+import itertools
 import json
 import secrets
 import socket
@@ -132,7 +133,9 @@ def test_the_real_value_from_inside_is_refused_even_at_its_place(holder: Running
 
 @pytest.mark.parametrize("what", ["placeholder", "real value"])
 @pytest.mark.parametrize("header", [["-H", "Content-Encoding: gzip"], []])
-def test_a_compressed_body_is_looked_into(holder: Running, https: Upstream, held: str, what: str, header: list[str]) -> None:
+def test_a_compressed_body_is_looked_into(
+    holder: Running, https: Upstream, held: str, what: str, header: list[str]
+) -> None:
     """S4: whether it says so, or is a file that is uploaded."""
     text = held if what == "placeholder" else REAL
     packed = gzip.compress(b"some words " * 50 + text.encode())
@@ -151,7 +154,9 @@ def test_a_large_body_is_searched_over_its_windows(holder: Running, https: Upstr
 
 
 @pytest.mark.parametrize("host", ["{}.wild.test", "{}.other.test"])
-def test_it_is_refused_in_a_name_before_that_is_resolved(holder: Running, https: Upstream, held: str, host: str) -> None:
+def test_it_is_refused_in_a_name_before_that_is_resolved(
+    holder: Running, https: Upstream, held: str, host: str
+) -> None:
     """S4, N7: a CONNECT and a plain request to a name that carries it."""
     label = host.format(held.replace("_", "").replace("+", "").replace("/", "")[:60])
     connections = https.connections
@@ -198,9 +203,11 @@ def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> Non
     try:
         placeholder = running.proxy.env["TOKEN"]
         with running.tls("one.test:443") as sock:
-            sock.sendall(f"GET /events HTTP/1.1\r\nHost: one.test\r\nAuthorization: Bearer {placeholder}\r\n\r\n".encode())
+            sock.sendall(
+                f"GET /events HTTP/1.1\r\nHost: one.test\r\nAuthorization: Bearer {placeholder}\r\n\r\n".encode()
+            )
             assert b" 200 " in read_head(sock)
-            text, arrivals = b"", []
+            text, arrivals = b"", list[float]()
             while text.count(b"\n\n") < 5:
                 text += sock.recv(4096)
                 arrivals += [time.monotonic()] * (text.count(b"\n\n") - len(arrivals))
@@ -208,7 +215,7 @@ def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> Non
         running.close()
     assert REAL.encode() not in text
     assert text.replace(b"\r\n", b"").count(b"Bearer ") == 5
-    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
     assert min(gaps) > 0.03
 
 
@@ -251,7 +258,7 @@ def test_a_stream_is_cleaned_wherever_it_is_cut(before: bytes, after: bytes, cut
     vault = Vault([entry])
     whole = before + REAL.encode() + after + base64.b64encode(before + REAL.encode())
     cleaner, edges = Cleaner(vault), sorted({0, len(whole), *(it for it in cuts if it < len(whole))})
-    parts = [cleaner.feed(whole[at:to]) for at, to in zip(edges, edges[1:], strict=False)]
+    parts = [cleaner.feed(whole[at:to]) for at, to in itertools.pairwise(edges)]
     out = b"".join([*parts, cleaner.feed(b"", last=True)])
     assert out == vault.clean(whole)
     assert REAL.encode() not in out

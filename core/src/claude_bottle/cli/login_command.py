@@ -7,6 +7,7 @@ import click
 from claude_bottle.cli.errors import reported, say
 from claude_bottle.cli.surroundings import read_surroundings, stdin_is_terminal
 from claude_bottle.errors import BottleError
+from claude_bottle.launch.cores import forbid_core_files
 from claude_bottle.launch.credentials import agent_credentials, pick_credential
 from claude_bottle.launch.fetch import keyring_trouble
 from claude_bottle.launch.logins import Kept, Logins, Where
@@ -39,6 +40,7 @@ def command(agent: str, name: str | None, *, file: bool, debug: bool) -> int:
     del debug
     around = read_surroundings()
     known = agent_credentials(agent, around)
+    forbid_core_files()
     value = _read(known)
     credential = pick_credential(known, value, name)
     check_credential(credential.name, value)

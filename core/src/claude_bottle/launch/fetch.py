@@ -14,7 +14,7 @@ PATIENCE = 300.0
 
 NO_LIBRARY = "pip install 'claude-bottle-core[keyring]'"
 NO_BACKEND = "start a keyring service such as gnome-keyring or KWallet, or give --secret-file NAME=PATH"
-SECRET_SERVICE = "keyring.backends.SecretService"
+DESKTOP = "keyring.backends.SecretService"
 
 
 def keyring_trouble() -> UnavailableError | None:
@@ -34,8 +34,8 @@ def keyring_trouble() -> UnavailableError | None:
 def is_missing(entry: str) -> bool:
     """Tell whether a keyring that can say so without being unlocked has no such entry (SERVICE/NAME)."""
     backend: Any = _library().get_keyring()
-    parts: Any = [backend, *getattr(backend, "backends", ())]
-    if type(backend).__module__ != SECRET_SERVICE and (len(parts) < 2 or type(parts[1]).__module__ != SECRET_SERVICE):  # noqa: PLR2004 - a chain whose first link it is
+    first = next(iter(getattr(backend, "backends", ())), backend)  # of a chain the one that is asked first
+    if type(first).__module__ != DESKTOP:
         return False
     import secretstorage  # noqa: PLC0415 - comes with that backend # pyright: ignore[reportMissingTypeStubs, reportMissingImports]
 
@@ -46,7 +46,7 @@ def is_missing(entry: str) -> bool:
 
 
 def keyring_value(entry: str) -> str:
-    """Return the value of an entry, SERVICE/NAME; UnavailableError if there is none, with nothing of it in the trace."""
+    """Return the value of an entry, SERVICE/NAME; UnavailableError if it cannot be had, with nothing of it in that."""
     service, _, name = entry.partition("/")
     if (trouble := keyring_trouble()) is not None:
         raise trouble
@@ -83,7 +83,7 @@ def forget_entry(entry: str) -> None:
         keyring.delete_password(service, name)
     except keyring.errors.PasswordDeleteError:
         return
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - as above
         raise UnavailableError(f"the keyring did not remove {entry} ({type(error).__name__})", "unlock it") from None
 
 

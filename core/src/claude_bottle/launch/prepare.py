@@ -64,7 +64,9 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += [_located(problem, sources) for problem in found]
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*(pairing_problems(team) if team else ()), *_validate(sound, spec, sources)]
-    problems += [_located(problem, sources) for problem in inject_problems(spec, chosen.proxy.name, _injects(chosen.loaded))]
+    problems += [
+        _located(problem, sources) for problem in inject_problems(spec, chosen.proxy.name, _injects(chosen.loaded))
+    ]
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
     problems += _machine_problems(machine) if check_machine else ()
     if problems or team is None:

@@ -89,7 +89,7 @@ def find_secrets(request: Request, around: Surroundings, config: UserConfig, pro
 
 
 def keyring_problems(spec: BottleSpec, secrets: SecretSources) -> list[Problem]:
-    """Return a problem for each value that the keyring cannot give, as far as that can be told without asking anybody."""
+    """Return a problem for each value that the keyring cannot give, as far as it says so without asking anybody."""
     problems: list[Problem] = []
     for name, entry in spec.env:
         if not isinstance(entry, Secret) or secrets.origin(name, entry) != f"keyring {entry.keyring}":
@@ -119,7 +119,9 @@ def _command_problems(commands: Mapping[str, tuple[str, ...]], around: Surroundi
 
     path = around.environ.get("PATH")
     return [
-        Problem(f"{CONFIG_NAME}: secrets.{name}.command: there is no program {words[0]}", "install it, or name its path")
+        Problem(
+            f"{CONFIG_NAME}: secrets.{name}.command: there is no program {words[0]}", "install it, or name its path"
+        )
         for name, words in commands.items()
         if shutil.which(words[0], path=path) is None
     ]
@@ -133,7 +135,9 @@ def _logins(state_dir: Path) -> dict[str, Login]:
 
     logins = Logins(state_dir)
     return {
-        it.name: Login("keyring" if it.where == "keyring" else str(logins.file(it.name)), lambda it=it: logins.value(it))
+        it.name: Login(
+            "keyring" if it.where == "keyring" else str(logins.file(it.name)), lambda it=it: logins.value(it)
+        )
         for it in logins.kept()
     }
 

@@ -30,7 +30,17 @@ __all__ = [
 
 
 FRAMING = frozenset(
-    {"host", "connection", "content-length", "content-encoding", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
+    {
+        "host",
+        "connection",
+        "content-length",
+        "content-encoding",
+        "expect",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 """Headers by which a proxy or a server finds where a message goes, and where it ends."""
 

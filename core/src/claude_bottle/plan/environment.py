@@ -132,7 +132,7 @@ def _injection_of(it: Credential) -> Injection:
 def _credentials(
     parts: Sequence[Part[Struct]], given: Mapping[str, object], sources: SecretSources
 ) -> list[tuple[Credential, str]]:
-    """Return for each plugin that has credentials the one that is used, and where it is; none if the manifest has one."""
+    """Return of each plugin's credentials the one that is used, and where it is; none if the manifest has one."""
     chosen: list[tuple[Credential, str]] = []
     for part in parts:
         if any(it.name in given for it in part.credentials):
@@ -208,7 +208,9 @@ def _secret(name: str, entry: Secret, sources: SecretSources, answers: dict[str,
 def check_credential(name: str, value: str) -> None:
     """BottleError for a value that cannot stand in a header, or that a proxy would find in everything."""
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise BottleError(f"the value of {name} cannot stand in a header", "it is one word in ASCII; look at its source")
+        raise BottleError(
+            f"the value of {name} cannot stand in a header", "it is one word in ASCII; look at its source"
+        )
     if sum(it.isalnum() for it in value) < ENOUGH:
         message = f"the value of {name} has fewer than {ENOUGH} letters and digits: too few to keep it from an agent"
         raise BottleError(message, "look at its source; without inject the agent gets it as it is")

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import quote, unquote_to_bytes
 
 __all__ = ["Needle", "View", "members", "spellings", "views"]
@@ -66,10 +67,8 @@ def members(data: bytes) -> Iterator[bytes]:
         if at < 0:
             return
         stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        try:
+        with suppress(zlib.error):
             yield stream.decompress(data[at:], INFLATED)
-        except zlib.error:
-            pass
         at = data.find(GZIP, at + 1)
 
 

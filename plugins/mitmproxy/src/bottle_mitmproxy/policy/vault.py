@@ -25,7 +25,7 @@ class Entry(NamedTuple):
         return f"<Entry {self.injection.name}>"
 
     def fills(self, field: Field) -> bool:
-        """Tell whether a header is this entry's, with the placeholder in it and nothing else; the scheme's case is free."""
+        """Tell whether a header is this entry's, with the placeholder and nothing else; the scheme's case is free."""
         name, value = field
         before, after = self._around
         at = len(before)

@@ -72,7 +72,7 @@ class Exchange:
             request.headers["accept-encoding"] = "gzip" if usable else "identity"
 
     def receive(self, flow: http.HTTPFlow) -> Stream | None:
-        """Take the credentials out of a response's head, and return what does so with its body; None: there is no way."""
+        """Take the credentials out of a response's head, and return what does so with its body; None if nothing can."""
         response = flow.response
         if response is None or not self.vault:
             return _as_it_is

@@ -175,7 +175,9 @@ class Gate:
             message.content = self._office.vault.clean(content)
             return True
         if own := self._office.vault.find(content):
-            self._journal.found(flow, self._exchange.refusal(self.policy, case.decision, "WebSocket message", own), "deny")
+            self._journal.found(
+                flow, self._exchange.refusal(self.policy, case.decision, "WebSocket message", own), "deny"
+            )
             message.drop()
             return False
         found = await asyncio.to_thread(find_credential, content) if len(content) > INLINE else find_credential(content)

@@ -47,7 +47,9 @@ class Reports(Protocol):
 class Office:
     """SettingsError from the constructor and from `apply` if something in the settings cannot be read."""
 
-    def __init__(self, settings: Settings, options: Options, tls: Tls, reports: Reports, vault: Vault | None = None) -> None:
+    def __init__(
+        self, settings: Settings, options: Options, tls: Tls, reports: Reports, vault: Vault | None = None
+    ) -> None:
         self.options = options
         self.tls = tls
         self.vault = vault or Vault()
