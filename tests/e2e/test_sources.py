@@ -102,7 +102,7 @@ def test_no_keyring_is_a_problem_before_the_question(user: User) -> None:
     manifest(user, ONE={"secret": "one", "keyring": "s/n"})
     done = user.start("true")
     assert done.code == 125
-    assert "bottles.dev.env.ONE.keyring: ONE: this machine has no keyring" in done.err
+    assert "bottles.dev.env.ONE.keyring: this machine has no keyring" in done.err
     assert user.bottle("start", "reviewer", "--dry-run").code == 0
 
 

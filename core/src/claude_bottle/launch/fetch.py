@@ -1,5 +1,6 @@
 """Values from outside: an entry of the user's keyring, or what a command of the user's own prints."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping
 from contextlib import closing
@@ -7,7 +8,7 @@ from typing import Any
 
 from claude_bottle.errors import BottleError, UnavailableError
 
-__all__ = ["forget_entry", "is_missing", "keyring_trouble", "keyring_value", "run_command", "store_entry"]
+__all__ = ["entry_trouble", "forget_entry", "keyring_trouble", "keyring_value", "run_command", "store_entry"]
 
 PATIENCE = 300.0
 """Seconds for a command: it may ask for a passphrase or a touch."""
@@ -31,8 +32,26 @@ def keyring_trouble() -> UnavailableError | None:
     return None
 
 
-def is_missing(entry: str) -> bool:
-    """Tell whether a keyring that can say so without being unlocked has no such entry (SERVICE/NAME)."""
+def entry_trouble(entry: str) -> UnavailableError | None:
+    """Return why an entry (SERVICE/NAME) cannot be had, as far as that is known without unlocking anything."""
+    if (trouble := keyring_trouble()) is not None:
+        return trouble
+    try:
+        missing = _is_missing(entry)
+    except Exception as error:  # noqa: BLE001 - as above
+        return UnavailableError(f"the keyring cannot be asked: {type(error).__name__}", NO_BACKEND)
+    return _no_entry(entry) if missing else None
+
+
+def _no_entry(entry: str) -> UnavailableError:
+    service, _, name = entry.partition("/")
+    return UnavailableError(
+        f"the keyring has no entry {entry}", f"keyring set {shlex.quote(service)} {shlex.quote(name)}"
+    )
+
+
+def _is_missing(entry: str) -> bool:
+    """Tell whether a keyring that says so while it is locked has no such entry."""
     backend: Any = _library().get_keyring()
     first = next(iter(getattr(backend, "backends", ())), backend)  # of a chain the one that is asked first
     if type(first).__module__ != DESKTOP:
@@ -59,7 +78,7 @@ def keyring_value(entry: str) -> str:
     if why:
         raise UnavailableError(f"the keyring did not give {entry} ({why})", "unlock it, then start again")
     if not value:
-        raise UnavailableError(f"the keyring has no entry {entry}", f"keyring set {service} {name}")
+        raise _no_entry(entry)
     return value
 
 
@@ -81,9 +100,9 @@ def forget_entry(entry: str) -> None:
     keyring = _library()
     try:
         keyring.delete_password(service, name)
-    except keyring.errors.PasswordDeleteError:
-        return
     except Exception as error:  # noqa: BLE001 - as above
+        if type(error).__name__ == "PasswordDeleteError":
+            return
         raise UnavailableError(f"the keyring did not remove {entry} ({type(error).__name__})", "unlock it") from None
 
 
@@ -117,7 +136,6 @@ def run_command(name: str, words: tuple[str, ...], environ: Mapping[str, str]) -
 def _library() -> Any:
     try:
         import keyring  # noqa: PLC0415 - an extra, and 80 modules that most launches do not need
-        import keyring.errors  # noqa: PLC0415 - as above
     except ImportError:
         raise UnavailableError("the library keyring is not installed", NO_LIBRARY) from None
     return keyring

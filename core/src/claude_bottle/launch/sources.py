@@ -1,11 +1,11 @@
 """What a launch is made from: the command line and its surroundings, manifest, configuration and plugins."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
-from claude_bottle.errors import BottleError, Problem
+from claude_bottle.errors import Problem
 from claude_bottle.manifest.config import CONFIG_NAME, UserConfig, load_config
 from claude_bottle.manifest.find import Found, find_manifest
 from claude_bottle.manifest.load import LoadedManifest, load_manifest
@@ -82,34 +82,37 @@ def find_secrets(request: Request, around: Surroundings, config: UserConfig, pro
         files=_secret_files(request, problems),
         ask=around.ask,
         commands=commands,
-        run=lambda name, words: _fetch().run_command(name, words, around.environ),
-        keyring=lambda entry: _fetch().keyring_value(entry),
+        run=partial(_run, environ=around.environ),
+        keyring=_from_keyring,
         logins=_logins(around.state_dir),
     )
 
 
 def keyring_problems(spec: BottleSpec, secrets: SecretSources) -> list[Problem]:
     """Return a problem for each value that the keyring cannot give, as far as it says so without asking anybody."""
-    problems: list[Problem] = []
-    for name, entry in spec.env:
-        if not isinstance(entry, Secret) or secrets.origin(name, entry) != f"keyring {entry.keyring}":
-            continue
-        where = f"bottles.{spec.bottle}.env.{name}.keyring"
-        try:
-            if (trouble := _fetch().keyring_trouble()) is not None:
-                raise trouble
-            if entry.keyring and _fetch().is_missing(entry.keyring):
-                hint = f"keyring set {entry.keyring.replace('/', ' ', 1)}"
-                problems.append(Problem(f"the keyring has no entry {entry.keyring}", hint, where))
-        except BottleError as error:
-            problems.append(Problem(f"{name}: {error.message}", error.hint, where))
-    return problems
+    wanted = [
+        (f"bottles.{spec.bottle}.env.{name}.keyring", entry.keyring)
+        for name, entry in spec.env
+        if isinstance(entry, Secret) and entry.keyring and secrets.origin(name, entry) == f"keyring {entry.keyring}"
+    ]
+    if not wanted:
+        return []
+    from claude_bottle.launch.fetch import entry_trouble  # noqa: PLC0415 - as below
+
+    troubles = [(where, entry_trouble(entry)) for where, entry in wanted]
+    return [Problem(trouble.message, trouble.hint, where) for where, trouble in troubles if trouble]
 
 
-def _fetch() -> ModuleType:
-    from claude_bottle.launch import fetch  # noqa: PLC0415 - most launches have neither keyring nor command
+def _from_keyring(entry: str) -> str:
+    from claude_bottle.launch.fetch import keyring_value  # noqa: PLC0415 - most launches have neither this nor a command
 
-    return fetch
+    return keyring_value(entry)
+
+
+def _run(name: str, words: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    from claude_bottle.launch.fetch import run_command  # noqa: PLC0415 - as above
+
+    return run_command(name, words, environ)
 
 
 def _command_problems(commands: Mapping[str, tuple[str, ...]], around: Surroundings) -> list[Problem]:

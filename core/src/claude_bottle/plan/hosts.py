@@ -118,7 +118,7 @@ def way_problems(spec: BottleSpec, injections: Iterable[Injection], rules: Seque
     by_host = {rule.host: rule for rule in rules}
     problems: list[Problem] = []
     for it in injections:
-        where = f"bottles.{spec.bottle}.env.{it.name}.inject.host" if it.name in dict(spec.env) else None
+        where = f"bottles.{spec.bottle}.env.{it.name}.inject.host" if it.name in dict(spec.env) else ""
         found = _covering(it.host, by_host)
         place = it.host if it.port in WEB_PORTS else str(parse_host(it.host)._replace(port=it.port))
         if found is None or it.port not in by_host[found].ports:

@@ -167,9 +167,9 @@ def feed(stream: IO[bytes], data: bytes) -> None:
 def spawn(spec: SidecarSpec, root: Path) -> Warm:
     """Start a process with its channel on descriptor 3 and nothing else of ours."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader, writer = os.pipe() if spec.stdin else (-1, -1)
     with theirs, ExitStack() as given:
         if spec.stdin:
-            reader, writer = os.pipe()
             given.callback(os.close, reader)
         process = subprocess.Popen(
             [*ON_DESCRIPTOR_3, f"/proc/self/fd/{reader}" if spec.stdin else os.devnull, *spec.argv],

@@ -19,6 +19,10 @@ __all__ = ["Exchange", "read_vault", "search"]
 INFLATERS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 BODILESS = frozenset({204, 304})
 PARTIAL, HTTPS = 206, 443
+OF_THE_PACKED = frozenset(
+    {b"content-encoding", b"content-length", b"etag", b"content-md5", b"digest", b"accept-ranges"}
+)
+"""Headers that speak of a compressed body, and of no other."""
 
 Stream = Callable[[bytes], bytes]
 
@@ -77,19 +81,20 @@ class Exchange:
         if response is None or not self.vault:
             return _as_it_is
         vault, headers = self.vault, response.headers
-        headers.fields = tuple((vault.clean(name), vault.clean(value)) for name, value in headers.fields)
+        fields = tuple((vault.clean(name), vault.clean(value)) for name, value in headers.fields)
+        headers.fields = fields
         response.data.reason = vault.clean(response.data.reason)
-        encoding = headers.get("content-encoding", "identity").strip().lower()
+        written = {name.lower(): value.strip().lower().decode("ascii", "replace") for name, value in fields}
+        encoding = written.get(b"content-encoding", "identity")
         cleaner = Cleaner(vault)
-        if flow.request.method == "HEAD" or response.status_code in BODILESS or encoding in {"", "identity"}:
+        bodiless = flow.request.method == "HEAD" or response.status_code in BODILESS
+        if bodiless or encoding in {"", "identity"} or written.get(b"content-length") == "0":
             return lambda data: cleaner.feed(data, last=not data)
         if encoding not in INFLATERS or response.status_code == PARTIAL:
             return None
-        del headers["content-encoding"]
-        if headers.pop("content-length", None) is not None and flow.request.http_version == "HTTP/1.1":
+        headers.fields = tuple((name, value) for name, value in fields if name.lower() not in OF_THE_PACKED)
+        if b"content-length" in written and flow.request.http_version == "HTTP/1.1":
             headers["transfer-encoding"] = "chunked"
-        for name in ("etag", "content-md5", "digest", "accept-ranges"):  # they speak of what is no longer sent
-            headers.pop(name, None)
         inflater = _Inflater(INFLATERS[encoding])
         return lambda data: cleaner.feed(inflater.feed(data), last=not data)
 

@@ -138,7 +138,9 @@ class Gate:
         clean = self._exchange.receive(flow)
         if clean is None:
             reason = "its answer is compressed in a way in which no credential can be found"
-            self.refuse(flow, self.policy.refuse(case.decision.host, case.decision.port, 502, "encoding", reason))
+            refusal = self.policy.refuse(case.decision.host, case.decision.port, 502, "encoding", reason)
+            text = iter([self.refuse(flow, refusal).raw_content or b""])
+            flow.response.stream = lambda _: next(text, b"")  # in place of what the upstream still sends
             return
 
         def count(part: bytes) -> bytes:
