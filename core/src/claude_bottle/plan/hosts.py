@@ -101,15 +101,26 @@ def inspect_problems(spec: BottleSpec, rules: Iterable[HostRule], where: str) ->
 
 
 def inject_problems(spec: BottleSpec, proxy: str, injects: bool) -> list[Problem]:  # noqa: FBT001 - a fact, no switch
-    """Return a problem for each credential that is to be injected by a proxy that cannot."""
-    return [
+    """Return a problem for each credential that the agent would get all the same, or that the proxy cannot inject."""
+    secrets = [(name, entry) for name, entry in spec.env if isinstance(entry, Secret)]
+    seen = {entry.keyring or entry.secret: name for name, entry in secrets if not entry.inject}
+    twice = [
+        Problem(
+            f"{name} is to be kept from the agent, which gets the same secret as {seen[entry.keyring or entry.secret]}",
+            "inject both, or ask for each with a question of its own",
+            f"bottles.{spec.bottle}.env.{name}.inject",
+        )
+        for name, entry in secrets
+        if entry.inject and (entry.keyring or entry.secret) in seen
+    ]
+    return twice + [
         Problem(
             f"{name} is to be injected, which the proxy {proxy} cannot do",
             "choose a proxy that can, or remove inject, and the agent gets the secret itself",
             f"bottles.{spec.bottle}.env.{name}.inject",
         )
-        for name, entry in spec.env
-        if isinstance(entry, Secret) and entry.inject and not injects
+        for name, entry in secrets
+        if entry.inject and not injects
     ]
 
 

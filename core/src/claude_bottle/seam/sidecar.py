@@ -88,7 +88,8 @@ class SidecarSpec(Struct, frozen=True, kw_only=True):
     warm: Warm | None = None
 
     def __repr__(self) -> str:  # what stands on its standard input is secret
-        return f"<SidecarSpec {self.argv[0]}>"
+        shown = (f"{it}={getattr(self, it)!r}" for it in self.__struct_fields__ if it != "stdin")
+        return f"SidecarSpec({', '.join(shown)})"
 
 
 class Sidecar(Protocol):
