@@ -122,7 +122,7 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with phase("images"):
         ask_maybe(backend, site.settle)
     with phase("bottle"), course.signals.held():
-        env, seen = dict(plan.literals) | placeholders, secrets.only(plan.forwarded)
+        env, seen = dict(plan.literals) | placeholders, secrets.only(secrets.keys() - {it.name for it in plan.injected})
         bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=seen))
         undo.register("bottle", bottle.stop)
     with phase("proxy ready"):
