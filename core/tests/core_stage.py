@@ -2,15 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from core_harness import STAGE, User
+from msgspec.structs import replace
 
 from claude_bottle.launch.launch import Console, Running, launched
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared, prepare
 from claude_bottle.launch.sources import Request, Surroundings
+from claude_bottle.seam.part import Injection
 from claude_bottle.seam.secrets import Secrets
 
 __all__ = ["Stage"]
@@ -45,8 +47,11 @@ class Stage:
         for name, value in env.items():
             self._monkeypatch.setenv(f"STAGE_{name.upper()}", value)
 
-    def launch(self, body: Callable[[Running], object] = nothing) -> None:
-        """Bring a bottle up, do something with it, take it down."""
+    def launch(self, body: Callable[[Running], object] = nothing, injected: Sequence[Injection] = ()) -> None:
+        """Bring a bottle up, do something with it, take it down; `injected` are credentials beside `TOKEN`."""
         console = Console(Phases(show=False), self.said.append)
-        with launched(self.prepared(), Secrets({"TOKEN": "a secret"}), None, console) as running:
+        prepared = self.prepared()
+        prepared = prepared._replace(plan=replace(prepared.plan, injected=tuple(injected)))
+        secrets = Secrets({"TOKEN": "a secret"} | {it.name: f"the real {it.name}" for it in injected})
+        with launched(prepared, secrets, None, console) as running:
             body(running)

@@ -119,7 +119,11 @@ def refusals(claude: Claude) -> list[dict[str, object]]:
 def picture(size: int) -> bytes:
     """Return a square PNG of noise, which no compression makes smaller."""
     rows = b"".join(b"\0" + os.urandom(3 * size) for _ in range(size))
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )

@@ -31,6 +31,7 @@ LACKS: Mapping[str, Mapping[str, str]] = {
         "figures": "its receipts have neither status nor bytes (docs/pipelock.md)",
         "one level": "it has one action for all hosts that it opens (docs/pipelock.md)",
         "websocket": "one cannot pass where TLS is opened (docs/pipelock.md)",
+        "inject": "it puts no credential in (docs/pipelock.md)",
         "ports": "it has no rule for ports (docs/pipelock.md)",
     },
 }

@@ -7,6 +7,7 @@ from core_stage import Stage
 
 from claude_bottle.errors import BottleError, LaunchError, PluginError, ProofError
 from claude_bottle.launch.launch import Running
+from claude_bottle.seam.part import Injection
 
 UP = [
     "open_site",
@@ -55,6 +56,29 @@ def test_the_bottle_has_its_environment_and_the_launcher_has_not(stage: Stage, m
     )
     assert "HOST_ONLY" not in text
     assert "TOKEN" not in os.environ
+
+
+LOGIN = Injection(name="LOGIN", host="api.example.com", header="authorization")
+
+
+def test_the_bottle_has_a_placeholder_and_never_the_credential(stage: Stage) -> None:
+    """S4: what the proxy injects it gets whole, and the backend never."""
+    seen: list[bytes] = []
+    stage.launch(lambda running: seen.append(running.bottle.exec("env").stdout), injected=[LOGIN])
+    assert b"LOGIN=for LOGIN\n" in seen[0]
+    assert b"the real" not in seen[0]
+    assert b"TOKEN=a secret\n" in seen[0]
+
+
+@pytest.mark.parametrize("given", ["nothing", "the value"])
+def test_a_proxy_that_makes_no_placeholder_stops_the_launch(stage: Stage, given: str) -> None:
+    """S4: one that forgot to inject, or would hand the credential over, is named before there is a bottle."""
+    stage.set(inject=given)
+    with pytest.raises(PluginError, match="gave no placeholder for LOGIN") as caught:
+        stage.launch(injected=[LOGIN])
+    assert "the real" not in str(caught.value)
+    assert "start_bottle" not in stage.user.journal
+    assert stage.user.left() == []
 
 
 def test_the_fingerprint_is_said_once_the_ca_is_trusted(stage: Stage) -> None:

@@ -25,6 +25,7 @@ bottles:
       PLAIN: hunter2
       TWO: "${AWS_KEY}:${AWS_SECRET:-hunter2}"
       ASKED: {secret: Bank password}
+      KEPT: {secret: Key, keyring: bank/me, inject: {host: evil.com, header: X-Key}}
     ssh: [{host: git.com, user: git, port: 2222, identity_file: ~/.ssh/id}]
     workspace: {mode: bind}
     docker: {mounts: [/etc, {from: /root}], empty: {}}
@@ -40,10 +41,14 @@ def test_a_greedy_manifest_shows_all_that_it_wants(load: Load) -> None:
     assert disclose(load(GREEDY).checked()) == Disclosure(
         paths=(
             Disclosed("bottles.dev.ssh[0].identity_file", "~/.ssh/id"),
+            Disclosed("bottles.dev.env.KEPT.keyring", "the keyring's bank/me"),
             Disclosed("agents.reviewer.skills[0]", "~/.claude/skills/pdf"),
         ),
         variables=(Disclosed("bottles.dev.env.TWO", "AWS_KEY"), Disclosed("bottles.dev.env.TWO", "AWS_SECRET")),
-        secrets=(Disclosed("bottles.dev.env.ASKED", "Bank password"),),
+        secrets=(
+            Disclosed("bottles.dev.env.ASKED", "Bank password"),
+            Disclosed("bottles.dev.env.KEPT", "Key, for evil.com alone"),
+        ),
         loosened=(
             Disclosed("bottles.dev.runtime", "runsc"),
             Disclosed("bottles.dev.egress.allowlist[2]", "c.com:5432"),

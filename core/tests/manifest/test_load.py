@@ -36,7 +36,7 @@ bottle.yaml:11: bottles.dev.egress.inspect["*.b.io"]: expected block, warn or op
 bottle.yaml:12: bottles.dev.egress.private_addresses[0]: "10.1.2.3/8": not a network in CIDR notation
 bottle.yaml:14: bottles.dev.env.1ST: "1ST": a variable's name has letters, digits and _, and begins with no digit
 bottle.yaml:15: bottles.dev.env.HOME_DIR: a $ at character 1 begins nothing
-bottle.yaml:16: bottles.dev.env.TOKEN.keyring: unknown key
+bottle.yaml:16: bottles.dev.env.TOKEN.keyring: "yes": an entry of a keyring is SERVICE/NAME
 bottle.yaml:18: bottles.dev.ssh[0].port: expected a whole number, got "22:22"
 bottle.yaml:19: bottles.dev.ssh[1]: the key identity_file is missing
 bottle.yaml:20: bottles.dev.dockr: unknown key (did you mean docker?)

@@ -44,7 +44,7 @@ def answer(question: str) -> str:
 
 def values(env: Mapping[str, EnvEntry], sources: SecretSources) -> tuple[EnvNames, dict[str, str]]:
     """Return the names of the plan, and what is forwarded."""
-    names = env_names(spec(env), [], sources.environ)
+    names = env_names(spec(env), [], sources)
     return names, dict(resolve_env(spec(env), names, sources))
 
 
@@ -53,19 +53,21 @@ def test_literals_interpolated_and_secret_values_are_told_apart() -> None:
     env = {"B": "text", "A": "${HOST_A}/v2", "S": Secret(secret="Token")}
     sources = SecretSources({"HOST_A": "https://x"}, {}, answer)
     names, forwarded = values(env, sources)
-    assert names == EnvNames((("B", "text"),), ("A", "S"))
+    assert names == EnvNames((("B", "text"),), ("A", "S"), sources=(("S", "asked for"),))
     assert forwarded == {"A": "https://x/v2", "S": "answer to Token"}
 
 
 def test_two_dollars_are_one_and_stay_literal() -> None:
     """`$$` is a dollar, and no reason to forward a value."""
-    assert env_names(spec({"A": "cost: $$5 $${HOME}"}), [], {"HOME": "/h"}).literals == (("A", "cost: $5 ${HOME}"),)
+    assert env_names(spec({"A": "cost: $$5 $${HOME}"}), [], SecretSources({"HOME": "/h"}, {})).literals == (
+        ("A", "cost: $5 ${HOME}"),
+    )
 
 
 @given(st.text(st.characters(blacklist_characters="\0$", codec="utf-8")))
 def test_text_without_a_dollar_is_taken_as_it_is(text: str) -> None:
     """A literal of any text arrives unchanged."""
-    assert env_names(spec({"A": text}), [], {}).literals == (("A", text),)
+    assert env_names(spec({"A": text}), [], SecretSources({}, {})).literals == (("A", text),)
 
 
 def test_a_default_holds_where_the_variable_is_unset_or_empty() -> None:
@@ -132,7 +134,7 @@ def test_an_agent_s_login_is_forwarded_where_the_host_has_it() -> None:
     """S12: the login token takes the way of every other forwarded value; unset or empty it is left out."""
     parts = [part(forward=("TOKEN", "UNSET", "EMPTY"))]
     environ = {"TOKEN": "value", "EMPTY": ""}
-    names = env_names(spec({}), parts, environ)
+    names = env_names(spec({}), parts, SecretSources(environ, {}))
     assert names == EnvNames((), ("TOKEN",))
     assert dict(resolve_env(spec({}), names, SecretSources(environ, {}))) == {"TOKEN": "value"}
 
@@ -142,8 +144,8 @@ def test_the_manifest_s_value_stands_before_an_agent_s() -> None:
     parts = [part({"A": "plugin", "B": "plugin"}, forward=("C", "D"))]
     env: dict[str, EnvEntry] = {"A": "mine", "B": Secret(secret="B"), "C": "mine", "D": "${X}"}
     environ = {"C": "host", "D": "host", "X": "interpolated"}
-    names = env_names(spec(env), parts, environ)
-    assert names == EnvNames((("A", "mine"), ("C", "mine")), ("B", "D"))
+    names = env_names(spec(env), parts, SecretSources(environ, {}, answer))
+    assert names == EnvNames((("A", "mine"), ("C", "mine")), ("B", "D"), sources=(("B", "asked for"),))
     secrets = resolve_env(spec(env), names, SecretSources(environ, {}, answer))
     assert dict(secrets) == {"B": "answer to B", "D": "interpolated"}
 

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from claude_bottle.errors import Problem
-from claude_bottle.manifest.types import Egress, Ssh
-from claude_bottle.plan.hosts import check_answer, inspect_problems, wanted_rules
+from claude_bottle.manifest.types import Egress, Inject, Secret, Ssh
+from claude_bottle.plan.environment import SecretSources, env_names
+from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_problems, wanted_rules, way_problems
 from claude_bottle.plan.spec import BottleSpec, Choice
 from claude_bottle.seam.levels import DlpAction, HostRule, HostWish, Level
 
@@ -157,3 +160,50 @@ def test_a_proxy_answers_for_every_host_once() -> None:
     assert check_answer(wanted, answer("a.example")) == "it does not answer for b.example"
     assert check_answer(wanted, answer("a.example", "b.example", "c.example")) == "it adds c.example"
     assert check_answer(wanted, answer("a.example", "b.example", "b.example")) == "it answers twice for one host"
+
+
+def inject(host: str = "api.com") -> Secret:
+    """Return a secret that is to be injected."""
+    return Secret(secret="Token", inject=Inject(host=host, header="authorization"))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "inspect", "host", "said"),
+    [
+        (("api.com",), {}, "api.com", ""),
+        (("*.api.com",), {}, "v2.api.com", ""),
+        (("api.com:8443",), {}, "api.com:8443", ""),
+        (("other.com",), {}, "api.com", "api.com:443, which is not allowed"),
+        (("*.api.com",), {}, "api.com", "api.com:443, which is not allowed"),
+        (("api.com:8443",), {}, "api.com", "api.com:443, which is not allowed"),
+        (("api.com",), {"api.com": "opaque"}, "api.com", "whose TLS is not opened (manifest)"),
+        (("*.api.com",), {"*.api.com": "opaque"}, "v2.api.com", "whose TLS is not opened (manifest)"),
+    ],
+)
+def test_a_credential_s_host_is_allowed_and_opened(
+    allowed: tuple[str, ...], inspect: Mapping[str, Level], host: str, said: str
+) -> None:
+    """S4: one that would never get there is a problem with its key, before anything starts."""
+    wanted = replace(spec(*allowed, inspect=inspect), env=(("TOKEN", inject(host)),))
+    names = env_names(wanted, [], SecretSources({}, {}, str), injects=True)
+    problems = way_problems(wanted, names.injected, wanted_rules(wanted, []))
+    assert [(it.where, said in it.message) for it in problems] == (
+        [("bottles.dev.env.TOKEN.inject.host", True)] if said else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "injects", "said"),
+    [
+        (Secret(secret="another"), True, []),
+        (inject(), True, []),
+        (Secret(secret="another"), False, ["which the proxy way cannot do"]),
+        (Secret(secret="Token"), True, ["the same secret as OTHER"]),
+    ],
+)
+def test_a_credential_is_kept_from_the_agent_or_refused(other: Secret, injects: bool, said: list[str]) -> None:
+    """S4: a proxy that cannot inject, and a second variable with the same secret, are problems with the key."""
+    wanted = replace(spec(), env=(("TOKEN", inject()), ("OTHER", other)))
+    problems = inject_problems(wanted, "way", injects)
+    mine = [it for it in problems if it.where == "bottles.dev.env.TOKEN.inject"]
+    assert [text in it.message for text, it in zip(said, mine, strict=True)] == [True] * len(said)

@@ -101,6 +101,7 @@ def test_they_are_a_mapping_of_their_own(values: dict[str, str]) -> None:
 
 def test_a_file_of_a_sidecar_shows_no_content() -> None:
     """S11: it may be the key of an authority, and stands in the repr of whatever holds it."""
-    spec = SidecarSpec(argv=("it",), files=(File("ca-key.pem", b"-----BEGIN hidden"),))
+    files = (File("ca-key.pem", b"-----BEGIN hidden"),)
+    spec = SidecarSpec(argv=("it",), files=files, stdin=b"hidden")
     assert "hidden" not in repr(spec)
     assert "ca-key.pem" in repr(spec)

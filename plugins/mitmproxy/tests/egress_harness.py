@@ -22,6 +22,7 @@ from claude_bottle.plan.spec import Upstream as UpstreamPlan
 from claude_bottle.seam.bottle import ExecResult
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.levels import DlpAction, HostRule, Level
+from claude_bottle.seam.part import Injection
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import Address, File, SidecarSpec, Warm
 from claude_bottle.seam.traits import Listen, Runs
@@ -141,6 +142,9 @@ class FolderSite:
         if SIDECAR_UID is not None:
             os.chown(self.folder, SIDECAR_UID, SIDECAR_UID)
         self.sidecar.put(spec.files)
+        assert spec.warm.process.stdin
+        with spec.warm.process.stdin as stdin:
+            stdin.write(spec.stdin)
         message = {"root": self.root, "uid": SIDECAR_UID, "gid": SIDECAR_UID}
         socket.send_fds(spec.warm.channel, [json.dumps(message).encode()], [self.listener.fileno()])
         self.listener.close()
@@ -170,7 +174,10 @@ class Launch(Protocol):
 
 
 def make_plan(
-    rules: Sequence[HostRule], private: Sequence[str] = ("127.0.0.0/8",), upstream: UpstreamPlan | None = None
+    rules: Sequence[HostRule],
+    private: Sequence[str] = ("127.0.0.0/8",),
+    upstream: UpstreamPlan | None = None,
+    injected: Sequence[Injection] = (),
 ) -> Plan:
     """Return a plan of which the proxy reads the egress alone."""
     return Plan(
@@ -187,20 +194,21 @@ def make_plan(
             upstream=upstream or UpstreamPlan(),
         ),
         argv=(),
+        injected=tuple(injected),
     )
 
 
 class Running:
     """A proxy that serves, and clients that use it."""
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    def __init__(self, folder: Path, plan: Plan, secrets: Mapping[str, str] | None = None) -> None:
         impl = Mitmproxy()
         self.folder = folder
         self.site = FolderSite(folder / "root")
         self.site.folder.mkdir()
         address = self.site.listen
         self.host, self.port = address.host, address.port
-        self.proxy = impl.start_proxy(plan, self.site, Secrets(), impl.warm_up(plan))
+        self.proxy = impl.start_proxy(plan, self.site, Secrets(secrets), impl.warm_up(plan))
         ca = self.proxy.ready(30)
         assert ca
         self.ca = folder / "bottle-ca.pem"

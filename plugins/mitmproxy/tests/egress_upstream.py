@@ -1,14 +1,18 @@
 """Servers that the tests reach through the proxy: HTTP/1.1, HTTP/2 and WebSocket over real TLS, and plain HTTP."""
 
 import asyncio
+import base64
+import gzip
 import json
 import ssl
 import threading
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import h2.config  # pyright: ignore[reportMissingTypeStubs] - it has none
 import h2.connection  # pyright: ignore[reportMissingTypeStubs] - as above
@@ -93,6 +97,24 @@ class Seen:
     version: str
 
 
+def whoami(who: str, how: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Answer with the credential that came: in the body as `how` says, or in a header."""
+    kind = [("content-type", "text/plain")]
+    plain = f"you are {who}, ".encode() * 500  # over the ends of many frames
+    match how:
+        case "gzip" | "deflate":
+            data = gzip.compress(plain) if how == "gzip" else zlib.compress(plain)
+            return 200, [*kind, ("content-encoding", how)], data
+        case "br":
+            return 200, [*kind, ("content-encoding", "br")], b"\x0b\x02\x80abc\x03"
+        case "header":
+            return 302, [*kind, ("location", f"https://other.test/?was={quote(who)}")], b""
+        case "base64":
+            return 200, kind, base64.b64encode(plain)
+        case _:
+            return 200, kind, plain
+
+
 class ThreadServer:
     """A server on loopback, in a thread with an event loop of its own."""
 
@@ -164,6 +186,8 @@ class Upstream(ThreadServer):
         """Answer with what was seen."""
         self.seen.append(seen)
         path, _, query = seen.target.partition("?")
+        if path == "/whoami":
+            return whoami(seen.headers.get("authorization", ""), query)
         if path == "/bytes":
             return 200, [("content-type", "application/octet-stream")], bytes(int(query))
         body = json.dumps(
@@ -211,7 +235,7 @@ class Upstream(ThreadServer):
             await self._switch(reader, writer)
             return
         if seen.target == "/events":
-            await self._events(connection, writer)
+            await self._events(connection, writer, seen)
             return
         status, fields, content = self.answer(seen)
         fields.append(("content-length", str(len(content))))
@@ -226,14 +250,17 @@ class Upstream(ThreadServer):
         while data := await reader.read(65536):
             self.messages.append(data)
 
-    async def _events(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
+    async def _events(self, connection: h11.Connection, writer: asyncio.StreamWriter, seen: Seen) -> None:
         writer.write(
             connection.send(h11.Response(status_code=200, headers=[("content-type", "text/event-stream")])) or b""
         )
+        who = seen.headers.get("authorization", "")
         for number in range(5):
-            writer.write(connection.send(h11.Data(f"data: {number}\n\n".encode())) or b"")
-            await writer.drain()
-            await asyncio.sleep(0.1)
+            half = len(who) * number // 5
+            for part in (f"data: {number}{who[:half]}", f"{who[half:]}\n\n"):  # a value comes in two pieces
+                writer.write(connection.send(h11.Data(part.encode())) or b"")
+                await writer.drain()
+                await asyncio.sleep(0.05)
         writer.write(connection.send(h11.EndOfMessage()) or b"")
 
     async def _websocket(

@@ -68,6 +68,8 @@ COMMANDS = {
     "diff": Lazy("diff_command", "Show what was done in a bottle."),
     "stop": Lazy("stop_command", "End a bottle and remove it."),
     "cleanup": Lazy("cleanup_command", "Remove what crashed launches left."),
+    "login": Lazy("login_command", "Store an agent's token or key, once for all bottles."),
+    "logout": Lazy("logout_command", "Remove a stored token or key."),
     "doctor": Lazy("doctor_command", "Check this machine, and say what to do."),
     "plugins": Lazy("plugins_command", "Show the plugins that are installed, and what is wrong with them."),
     "agents": Lazy("agents_command", "Update the agents' programs, which nothing else does."),

@@ -7,6 +7,7 @@ from claude_bottle.cli.approving import settle_approval
 from claude_bottle.cli.errors import FAILED, LAUNCH_FAILED, say
 from claude_bottle.cli.surroundings import stdin_is_terminal
 from claude_bottle.errors import BottleError, Problem
+from claude_bottle.launch.cores import forbid_core_files
 from claude_bottle.launch.detach import Report, in_background
 from claude_bottle.launch.evidence import summarise
 from claude_bottle.launch.launch import Console, Running, explain, launched, warm_up
@@ -42,6 +43,7 @@ def start(prepared: Prepared, around: Surroundings, *, yes: bool, detach: bool, 
             with signals.held():
                 warm = None if detach else warm_up(prepared)
             if settle_approval(prepared, around, yes=yes):
+                forbid_core_files()
                 answers = resolve_answers(prepared.questions, prepared.secret_sources)
                 secrets = resolve_env(prepared.spec, prepared.names, prepared.secret_sources)
     except Interrupted as interruption:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from claude_bottle.errors import BottleError, ImageError, LaunchError, Problem, map_exceptions
+from claude_bottle.errors import BottleError, ImageError, LaunchError, PluginError, Problem, map_exceptions
 from claude_bottle.launch.allow import Allowances
 from claude_bottle.launch.control import (
     AllowRequest,
@@ -37,7 +37,7 @@ from claude_bottle.seam.proxy import Proxy
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import Warm
 
-__all__ = ["Console", "Running", "collect", "explain", "launched", "warm_up"]
+__all__ = ["Console", "Running", "explain", "launched", "warm_up"]
 
 READY_DEADLINE = 60.0
 """Seconds that a proxy may take until it serves."""
@@ -145,11 +145,12 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with phase("proxy"), course.signals.held():
         proxy = ask(front, lambda: front.hooks.start_proxy(plan=plan, site=site, secrets=secrets, warm=warm))
         undo.register("proxy", proxy.stop)
+        placeholders = _placeholders(prepared, proxy, secrets)
     with phase("images"), _naming_other_ways(prepared):
         ask_maybe(backend, site.settle)
     with phase("bottle"), course.signals.held():
-        env = dict(plan.literals) | dict(proxy.env)
-        bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=secrets))
+        env, seen = dict(plan.literals) | placeholders, secrets.only(secrets.keys() - {it.name for it in plan.injected})
+        bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=seen))
         undo.register("bottle", bottle.stop)
     with phase("proxy ready"):
         ca = ask_maybe(front, lambda: proxy.ready(READY_DEADLINE))
@@ -179,6 +180,15 @@ def _naming_other_ways(prepared: Prepared) -> Generator[None]:
         ways += [f"--backend {it.backend} --proxy {it.proxy}" for it in pairs if it.backend != plan.backend.name]
         hint = ", or ".join([*([error.hint] if error.hint else []), *dict.fromkeys(ways)])
         raise ImageError(error.message, hint or None) from error
+
+
+def _placeholders(prepared: Prepared, proxy: Proxy, secrets: Secrets) -> dict[str, str]:
+    """Return what the agent holds for each injected credential; PluginError if the proxy made none of one."""
+    front, env = prepared.team.proxy, dict(ask_maybe(prepared.team.proxy, lambda: proxy.env))
+    for injection in prepared.plan.injected:
+        if env.get(injection.name, secrets[injection.name]) == secrets[injection.name]:
+            raise PluginError(front.name, f"proxy {front.name} gave no placeholder for {injection.name}")
+    return env
 
 
 def _watch(course: _Course, console: Console, bottle: Bottle, proxy: Proxy, redactor: Redactor) -> Watch:

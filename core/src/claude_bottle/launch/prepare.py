@@ -9,22 +9,21 @@ from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
 from claude_bottle.launch.choose import Chosen, choose_team, type_sections
-from claude_bottle.launch.sources import Request, Sources, Surroundings, read_sources
-from claude_bottle.launch.team import Team, ask, ask_maybe, loopback_problems, pairing_problems
+from claude_bottle.launch.sources import Request, Sources, Surroundings, find_secrets, keyring_problems, read_sources
+from claude_bottle.launch.team import Team, ask, ask_maybe, loopback_problems, machine_problems, pairing_problems
 from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
 from claude_bottle.manifest.names import nearest
 from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Ssh, Workspace
 from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems, question_problems
-from claude_bottle.plan.hosts import check_answer, inspect_problems, wanted_rules
+from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_problems, wanted_rules, way_problems
 from claude_bottle.plan.plan import Plan, assemble_plan
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.plugins.select import find_record
 from claude_bottle.seam.names import slugify
 from claude_bottle.seam.part import Part
-from claude_bottle.seam.probe import Finding
 
 __all__ = ["Prepared", "prepare"]
 
@@ -53,7 +52,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     if manifest is None:
         raise ProblemsError(problems)
     upstream = _upstream(around, sources)
-    secrets = SecretSources(around.environ, _secret_files(request, problems), around.ask)
+    secrets = find_secrets(request, around, sources.config, problems)
     problems += _upstream_problems(upstream)
     problems += _requirement_problems(manifest, sources)
     agent, bottle = _find_agent(request.agent, manifest, sources, problems)
@@ -64,24 +63,28 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
     ssh = tuple(_resolved(entry, around, sources) for entry in spec.ssh)
     spec = replace(spec, ssh=ssh, cwd=around.cwd, asks=request.asks)
-    problems += [_located(problem, sources) for problem in env_problems(spec, secrets)]
+    found = [*env_problems(spec, secrets), *(keyring_problems(spec, secrets) if check_machine else ())]
+    found += inject_problems(spec, chosen.proxy.name, _injects(chosen.loaded))
+    problems += [_located(problem, sources) for problem in found]
     asking = any(it.record.kind == "provisioner" for it in chosen.loaded)  # what they ask is known later
     problems += () if asking else question_problems(spec, (), secrets)
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
     problems += [*pairing_problems(team), *loopback_problems(team, upstream)] if team else []
     problems += _validate(sound, spec, sources)
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
-    problems += _machine_problems(machine, team) if check_machine else ()
+    problems += machine_problems(machine, team) if check_machine else ()
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
-    draft = _resolve(team, spec, sources)
+    draft = _resolve(team, spec, sources, around.state_dir)
     parts = [part for _, part in draft.parts]
     questions = tuple(question for part in parts for question in part.questions)
-    if found := question_problems(spec, questions, secrets):
+    names = env_names(spec, parts, secrets, injects=_injects([team.proxy]))
+    rules = parts[-1].rules or ()
+    found = [*question_problems(spec, questions, secrets), *way_problems(spec, names.injected, rules)]
+    if found:
         raise ProblemsError([_located(problem, sources) for problem in found])
-    names = env_names(spec, parts, around.environ)
-    plan = assemble_plan(spec, draft, parts[-1].rules or (), names, _notes(team, spec, sources))
+    plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
     if not plan.argv:
         raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
     return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
@@ -173,22 +176,6 @@ def _upstream(around: Surroundings, sources: Sources) -> Upstream:
     )
 
 
-def _secret_files(request: Request, problems: list[Problem]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name, path in request.secret_files:
-        try:
-            values[name] = path.read_text(encoding="utf-8").removesuffix("\n")
-            if not values[name]:
-                problems.append(Problem(f"--secret-file {name}: {path} is empty"))
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"--secret-file {name}: {path} cannot be read: {_short(error)}"))
-    return values
-
-
-def _short(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
-
-
 def _upstream_problems(upstream: Upstream) -> list[Problem]:
     problems = [
         Problem(f"{CONFIG_NAME}: upstream.ca: there is no file {path}")
@@ -216,37 +203,13 @@ def _located(problem: Problem, sources: Sources) -> Problem:
     return replace(problem, where=sources.manifest.find(problem.where))
 
 
-def _machine_problems(plugins: Iterable[Loaded], team: Team | None) -> list[Problem]:
-    problems: list[Problem] = []
-    for loaded in plugins:
-        result = ask(loaded, loaded.hooks.probe)
-        found = _faults(loaded, result.findings)
-        if result.state != "ready":
-            who = f"{loaded.record.kind} {loaded.name}"
-            problems += found or [Problem(f"{who} is {result.state} on this machine", "bottle doctor")]
-    return problems + (_pair_faults(team) if team else [])
+def _injects(plugins: Iterable[Loaded]) -> bool:
+    """Say whether the proxy can inject; one that could not be loaded is a problem already."""
+    traits = next((it.plugin.proxy_traits for it in plugins if it.record.kind == "proxy"), None)
+    return traits is None or traits.inject
 
 
-def _pair_faults(team: Team) -> list[Problem]:
-    """Return what is missing on this machine for these two in particular."""
-    problems: list[Problem] = []
-    for loaded, partner in (
-        (team.backend, team.proxy.plugin.proxy_traits),
-        (team.proxy, team.backend.plugin.backend_traits),
-    ):
-        if partner is not None:
-            hooks = loaded.hooks
-            asked = ask_maybe(loaded, lambda hooks=hooks, partner=partner: hooks.probe_pair(partner=partner))
-            problems += _faults(loaded, asked or ())
-    return problems
-
-
-def _faults(loaded: Loaded, findings: Iterable[Finding]) -> list[Problem]:
-    who = f"{loaded.record.kind} {loaded.name}"
-    return [Problem(f"{who}: {it.what}: {it.detail}", it.cure) for it in findings if not it.ok]
-
-
-def _resolve(team: Team, spec: BottleSpec, sources: Sources) -> Draft:
+def _resolve(team: Team, spec: BottleSpec, sources: Sources, state: Path) -> Draft:
     """Return every plugin's part, the proxy's last."""
     draft = Draft()
     for loaded in team.before_proxy:
@@ -254,7 +217,7 @@ def _resolve(team: Team, spec: BottleSpec, sources: Sources) -> Draft:
         if loaded is team.agent and draft.parts[-1][1].programs:
             from claude_bottle.launch.programs import settle_programs  # noqa: PLC0415 - not every agent brings one
 
-            part = settle_programs(draft.parts[-1][1], team.backend, around.state_dir)
+            part = settle_programs(draft.parts[-1][1], team.backend, state)
             draft = Draft(parts=((loaded.name, part),))
     wanted = wanted_rules(spec, [wish for _, part in draft.parts for wish in part.hosts])
     where = sources.manifest.where("bottles", spec.bottle, "egress", "inspect")

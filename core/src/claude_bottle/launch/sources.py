@@ -1,17 +1,22 @@
 """What a launch is made from: the command line and its surroundings, manifest, configuration and plugins."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from claude_bottle.manifest.config import UserConfig, load_config
+from claude_bottle.errors import Problem
+from claude_bottle.manifest.config import CONFIG_NAME, UserConfig, load_config
 from claude_bottle.manifest.find import Found, find_manifest
 from claude_bottle.manifest.load import LoadedManifest, load_manifest
+from claude_bottle.manifest.types import Secret
+from claude_bottle.plan.environment import Login, SecretSources
+from claude_bottle.plan.spec import BottleSpec
 from claude_bottle.plugins.inventory import Inventory, read_inventory
 from claude_bottle.plugins.record import Outcome, Record
 from claude_bottle.plugins.trust import read_rules
 
-__all__ = ["Request", "Sources", "Surroundings", "read_sources"]
+__all__ = ["Request", "Sources", "Surroundings", "find_secrets", "keyring_problems", "read_sources"]
 
 
 class Request(NamedTuple):
@@ -70,3 +75,88 @@ def read_sources(request: Request, around: Surroundings) -> Sources:
     loaded = load_manifest(found.path, inventory.section_names(), around.cwd)
     blocked = loaded.manifest.plugins.block if loaded.manifest else ()
     return Sources(found, loaded, config, inventory.without(blocked, loaded.file))
+
+
+def find_secrets(request: Request, around: Surroundings, config: UserConfig, problems: list[Problem]) -> SecretSources:
+    """Return where secrets come from. Files are read; keyring and commands are left alone until values are needed."""
+    commands = {name: entry.command for name, entry in config.secrets.items()}
+    problems += _command_problems(commands, around)
+    return SecretSources(
+        environ=around.environ,
+        files=_secret_files(request, problems),
+        ask=around.ask,
+        commands=commands,
+        run=partial(_run, environ=around.environ),
+        keyring=_from_keyring,
+        logins=_logins(around.state_dir),
+    )
+
+
+def keyring_problems(spec: BottleSpec, secrets: SecretSources) -> list[Problem]:
+    """Return a problem for each value that the keyring cannot give, as far as it says so without asking anybody."""
+    wanted = [
+        (f"bottles.{spec.bottle}.env.{name}.keyring", entry.keyring)
+        for name, entry in spec.env
+        if isinstance(entry, Secret) and entry.keyring and secrets.origin(name, entry) == f"keyring {entry.keyring}"
+    ]
+    if not wanted:
+        return []
+    from claude_bottle.launch.fetch import entry_trouble  # noqa: PLC0415 - as below
+
+    troubles = [(where, entry_trouble(entry)) for where, entry in wanted]
+    return [Problem(trouble.message, trouble.hint, where) for where, trouble in troubles if trouble]
+
+
+def _from_keyring(entry: str) -> str:
+    from claude_bottle.launch.fetch import keyring_value  # noqa: PLC0415 - most launches have neither this nor a command
+
+    return keyring_value(entry)
+
+
+def _run(name: str, words: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    from claude_bottle.launch.fetch import run_command  # noqa: PLC0415 - as above
+
+    return run_command(name, words, environ)
+
+
+def _command_problems(commands: Mapping[str, tuple[str, ...]], around: Surroundings) -> list[Problem]:
+    if not commands:
+        return []
+    import shutil  # noqa: PLC0415 - most users have no such command
+
+    path = around.environ.get("PATH")
+    return [
+        Problem(
+            f"{CONFIG_NAME}: secrets.{name}.command: there is no program {words[0]}", "install it, or name its path"
+        )
+        for name, words in commands.items()
+        if shutil.which(words[0], path=path) is None
+    ]
+
+
+def _logins(state_dir: Path) -> dict[str, Login]:
+    """Return the stored credentials by variable, none of which is read here."""
+    if not (state_dir / "logins.json").exists():
+        return {}
+    from claude_bottle.launch.logins import Logins  # noqa: PLC0415 - nobody who has not logged in needs it
+
+    logins = Logins(state_dir)
+    return {
+        it.name: Login(
+            "keyring" if it.where == "keyring" else str(logins.file(it.name)), lambda it=it: logins.value(it)
+        )
+        for it in logins.kept()
+    }
+
+
+def _secret_files(request: Request, problems: list[Problem]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, path in request.secret_files:
+        try:
+            values[name] = path.read_text(encoding="utf-8").removesuffix("\n")
+            if not values[name]:
+                problems.append(Problem(f"--secret-file {name}: {path} is empty"))
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
+            problems.append(Problem(f"--secret-file {name}: {path} cannot be read: {why}"))
+    return values

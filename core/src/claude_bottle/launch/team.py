@@ -1,6 +1,6 @@
 """The plugins of one launch, and how core asks them: one at a time, so that every answer has an owner."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from claude_bottle.errors import BottleError, PluginError, Problem
 from claude_bottle.plan.spec import Upstream
 from claude_bottle.plugins.load import Loaded
+from claude_bottle.seam.probe import Finding
 
-__all__ = ["Team", "ask", "loopback_problems", "pairing_problems"]
+__all__ = ["Team", "ask", "ask_maybe", "loopback_problems", "machine_problems", "pairing_problems"]
 
 T = TypeVar("T")
 
@@ -73,6 +74,37 @@ def pairing_problems(team: Team) -> Sequence[Problem]:
     if not backend.listen & proxy.listen:
         return [Problem(f"{pair}: they know no common way to listen")]
     return []
+
+
+def machine_problems(plugins: Iterable[Loaded], team: Team | None) -> list[Problem]:
+    """Return what each plugin, and then this pair, finds missing on this machine."""
+    problems: list[Problem] = []
+    for loaded in plugins:
+        result = ask(loaded, loaded.hooks.probe)
+        found = _faults(loaded, result.findings)
+        if result.state != "ready":
+            who = f"{loaded.record.kind} {loaded.name}"
+            problems += found or [Problem(f"{who} is {result.state} on this machine", "bottle doctor")]
+    return problems + (_pair_faults(team) if team else [])
+
+
+def _pair_faults(team: Team) -> list[Problem]:
+    """Return what is missing on this machine for these two in particular."""
+    problems: list[Problem] = []
+    for loaded, partner in (
+        (team.backend, team.proxy.plugin.proxy_traits),
+        (team.proxy, team.backend.plugin.backend_traits),
+    ):
+        if partner is not None:
+            hooks = loaded.hooks
+            asked = ask_maybe(loaded, lambda hooks=hooks, partner=partner: hooks.probe_pair(partner=partner))
+            problems += _faults(loaded, asked or ())
+    return problems
+
+
+def _faults(loaded: Loaded, findings: Iterable[Finding]) -> list[Problem]:
+    who = f"{loaded.record.kind} {loaded.name}"
+    return [Problem(f"{who}: {it.what}: {it.detail}", it.cure) for it in findings if not it.ok]
 
 
 def loopback_problems(team: Team, upstream: Upstream) -> Sequence[Problem]:

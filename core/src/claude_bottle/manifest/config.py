@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from claude_bottle.errors import ProblemsError
 from claude_bottle.manifest import names
 from claude_bottle.manifest.decode import decode_section
 from claude_bottle.manifest.rule import Rule
-from claude_bottle.manifest.types import DistributionName, ExactHost, HostPath, PluginName, nothing
+from claude_bottle.manifest.types import DistributionName, EnvName, ExactHost, HostPath, OneLine, PluginName, nothing
 
-__all__ = ["CONFIG_NAME", "Upstream", "UserConfig", "load_config"]
+__all__ = ["CONFIG_NAME", "SecretCommand", "Upstream", "UserConfig", "load_config"]
 
 CONFIG_NAME = "config.yaml"
 
@@ -31,16 +31,23 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hosts: Mapping[ExactHost, DialAddress] = field(default_factory=nothing)
 
 
+class SecretCommand(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A command that prints a secret, word by word; no shell takes part."""
+
+    command: Annotated[tuple[OneLine, ...], Meta(min_length=1)]
+
+
 class UserConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a user sets for all manifests.
 
     `block` names plugins or distributions that are never loaded, `pin` the distribution that has a plugin's name
-    where several do.
+    where several do. `secrets` are the commands that print secrets, by the variable's name.
     """
 
     backend: PluginName | None = None
     proxy: PluginName | None = None
     upstream: Upstream = field(default_factory=Upstream)
+    secrets: Mapping[EnvName, SecretCommand] = field(default_factory=nothing)
     block: tuple[DistributionName, ...] = ()
     pin: Mapping[PluginName, DistributionName] = field(default_factory=nothing)
 

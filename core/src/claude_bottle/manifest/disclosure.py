@@ -26,9 +26,9 @@ class Disclosed(NamedTuple):
 class Disclosure(Struct, frozen=True, kw_only=True):
     """All that a user should see before they accept a manifest, without any variable's value.
 
-    `paths`: read on the host. `variables`: read from the host's environment. `secrets`: questions that it
-    asks. `loosened`: what differs from the strict default. `plugins`: which plugins it picks. `sections`:
-    each line of a plugin's section, since only that plugin knows what it means.
+    `paths`: read on the host, of its files and its keyring. `variables`: read from the host's environment.
+    `secrets`: questions that it asks. `loosened`: what differs from the strict default. `plugins`: which plugins it
+    picks. `sections`: each line of a plugin's section, since only that plugin knows what it means.
     """
 
     paths: tuple[Disclosed, ...]
@@ -54,7 +54,7 @@ def disclose(manifest: Manifest, agent: str | None = None) -> Disclosure:
     )
     programs = (Disclosed(f"{join('agents', name)}.agent", runs.agent) for name, runs in agents.items())
     return Disclosure(
-        paths=(*(line for at, bottle in bottles for line in paths(at, bottle)), *skills),
+        paths=(*(line for at, bottle in bottles for line in (*paths(at, bottle), *entries(at, bottle))), *skills),
         variables=tuple(line for at, bottle in bottles for line in variables(at, bottle)),
         secrets=tuple(line for at, bottle in bottles for line in secrets(at, bottle)),
         loosened=tuple(line for at, bottle in bottles for line in loosened(at, bottle)),
@@ -71,6 +71,13 @@ def paths(at: str, bottle: BottleSection) -> Iterator[Disclosed]:
         yield Disclosed(f"{at}.ssh[{index}].identity_file", entry.identity_file)
 
 
+def entries(at: str, bottle: BottleSection) -> Iterator[Disclosed]:
+    """Yield the entries of the user's keyring that a bottle names."""
+    for name, entry in bottle.env.items():
+        if isinstance(entry, Secret) and entry.keyring:
+            yield Disclosed(f"{at}.env.{name}.keyring", f"the keyring's {entry.keyring}")
+
+
 def variables(at: str, bottle: BottleSection) -> Iterator[Disclosed]:
     """Yield the host's variables that a bottle reads."""
     for name, entry in bottle.env.items():
@@ -81,10 +88,11 @@ def variables(at: str, bottle: BottleSection) -> Iterator[Disclosed]:
 
 
 def secrets(at: str, bottle: BottleSection) -> Iterator[Disclosed]:
-    """Yield the questions that a bottle asks."""
+    """Yield the secrets that a bottle wants, by their questions, and the host that one is injected for."""
     for name, entry in bottle.env.items():
         if isinstance(entry, Secret):
-            yield Disclosed(f"{at}.env.{name}", entry.secret)
+            goes = f", for {entry.inject.host} alone" if entry.inject else ""
+            yield Disclosed(f"{at}.env.{name}", entry.secret + goes)
 
 
 def loosened(at: str, bottle: BottleSection) -> Iterator[Disclosed]:

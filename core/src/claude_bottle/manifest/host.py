@@ -7,7 +7,7 @@ from typing import NamedTuple
 from claude_bottle.errors import BottleError
 from claude_bottle.manifest.node import quote
 
-__all__ = ["HostPattern", "canonical_host", "exact_host", "parse_host"]
+__all__ = ["HostPattern", "canonical_host", "exact_host", "parse_host", "single_host"]
 
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 LIKE_A_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -47,6 +47,14 @@ def exact_host(text: str) -> str:
     if pattern.port is not None:
         raise BottleError(f"{quote(text)}: a port cannot stand here", "write the port as a key of its own")
     return pattern.host
+
+
+def single_host(text: str) -> str:
+    """Return a name or address with or without a port in its one form; BottleError also for a wildcard."""
+    pattern = parse_host(text)
+    if pattern.wildcard:
+        raise BottleError(f"{quote(text)}: a wildcard cannot stand here", "name the one host")
+    return str(pattern)
 
 
 def parse_host(text: str) -> HostPattern:

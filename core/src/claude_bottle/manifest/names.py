@@ -14,7 +14,10 @@ __all__ = [
     "did_you_mean",
     "distribution_name",
     "env_name",
+    "header_format",
+    "header_name",
     "host_path",
+    "keyring_entry",
     "nearest",
     "one_line",
     "paragraphs",
@@ -24,6 +27,22 @@ __all__ = [
     "skill_name",
     "user_name",
 ]
+
+
+FRAMING = frozenset(
+    {
+        "host",
+        "connection",
+        "content-length",
+        "content-encoding",
+        "expect",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers by which a proxy or a server finds where a message goes, and where it ends."""
 
 
 def matching(pattern: str, message: str) -> Callable[[str], str]:
@@ -53,6 +72,9 @@ env_name = matching(r"[A-Za-z_][A-Za-z0-9_]*", "a variable's name has letters, d
 skill_name = matching(r"[A-Za-z0-9_][A-Za-z0-9._-]*", "a skill is named by its folder: letters, digits, dots, _ and -")
 runtime_name = matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a runtime's name has letters, digits, dots, _ and -")
 user_name = matching(r"[A-Za-z0-9_][A-Za-z0-9._-]*", "a user's name has letters, digits, dots, _ and -")
+keyring_entry = matching(
+    r"[^/\x00-\x20\x7f][^/\x00-\x1f\x7f]*/[^\x00-\x20\x7f][^\x00-\x1f\x7f]*", "an entry of a keyring is SERVICE/NAME"
+)
 distribution_name = matching(
     r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a distribution, as pip takes it"
 )
@@ -63,6 +85,23 @@ def paragraphs(text: str) -> str:
     """Return text of any length; BottleError for control characters other than line breaks and tabs."""
     if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
         raise BottleError("control characters cannot stand in this text")
+    return text
+
+
+def header_name(text: str) -> str:
+    """Return the name of a header in lower case; BottleError for one that says where a request goes or ends."""
+    name = text.lower()
+    if not re.fullmatch(r"[a-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise BottleError(f"{quote(text)}: not the name of a header", "such as Authorization or X-Api-Key")
+    if name in FRAMING or name.startswith("proxy-"):
+        raise BottleError(f"{quote(text)}: this header is no place for a credential", "such as Authorization")
+    return name
+
+
+def header_format(text: str) -> str:
+    """Return how a credential stands in its header: `{}` once, in printable ASCII."""
+    if text.count("{}") != 1 or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise BottleError(f"{quote(text)}: {{}} stands once in it, for the credential", 'such as "Bearer {}"')
     return text
 
 

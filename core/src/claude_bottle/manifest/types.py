@@ -8,7 +8,7 @@ from msgspec import Meta, Struct, field
 
 from claude_bottle.manifest import names
 from claude_bottle.manifest.environment import check_env
-from claude_bottle.manifest.host import canonical_host, exact_host
+from claude_bottle.manifest.host import canonical_host, exact_host, single_host
 from claude_bottle.manifest.node import Section
 from claude_bottle.manifest.rule import Rule
 from claude_bottle.manifest.shape import REST
@@ -24,6 +24,7 @@ __all__ = [
     "ExactHost",
     "Host",
     "HostPath",
+    "Inject",
     "Manifest",
     "Name",
     "OneLine",
@@ -47,6 +48,12 @@ HostPath = Annotated[str, Rule(names.host_path)]
 """A path on the host: absolute, below `~`, or relative to the file that names it."""
 OneLine = Annotated[str, Rule(names.one_line)]
 EnvName = Annotated[str, Rule(names.env_name)]
+SingleHost = Annotated[str, Rule(single_host)]
+"""A name or an address with or without a port, no wildcard."""
+HeaderName = Annotated[str, Rule(names.header_name)]
+HeaderFormat = Annotated[str, Rule(names.header_format)]
+KeyringEntry = Annotated[str, Rule(names.keyring_entry)]
+"""`SERVICE/NAME`; a slash may stand in the name."""
 Network = Annotated[str, Rule(names.private_network)]
 UserName = Annotated[str, Rule(names.user_name)]
 RuntimeName = Annotated[str, Rule(names.runtime_name)]
@@ -69,10 +76,26 @@ class Egress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     private_addresses: tuple[Network, ...] = ()
 
 
+class Inject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the proxy puts a credential that the agent never holds.
+
+    `host` is HOST or HOST:PORT, 443 without a port. `format` is the header's whole value, `{}` the credential.
+    """
+
+    host: SingleHost
+    header: HeaderName
+    format: HeaderFormat = "{}"
+
+
 class Secret(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A variable whose value is asked for at the terminal; `secret` is the question."""
+    """A variable whose value is asked for at the terminal; `secret` is the question.
+
+    `keyring` is where the value is instead. With `inject` the agent holds a placeholder of it.
+    """
 
     secret: OneLine
+    keyring: KeyringEntry | None = None
+    inject: Inject | None = None
 
 
 EnvEntry = EnvText | Secret

@@ -1,20 +1,23 @@
-"""The bottle's environment: literals that a plan may show, and forwarded values that nobody may see."""
+"""The bottle's environment: literals that a plan may show, and values that nobody may see."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from claude_bottle.errors import Problem, UnavailableError
+from claude_bottle.errors import BottleError, Problem, UnavailableError
 from claude_bottle.manifest.environment import HostVariable, Text, parse_env
+from claude_bottle.manifest.host import parse_host
 from claude_bottle.manifest.types import Secret
 from claude_bottle.plan.spec import BottleSpec
-from claude_bottle.seam.part import Part
+from claude_bottle.seam.part import Credential, Injection, Part
 from claude_bottle.seam.secrets import Secrets
 
 __all__ = [
     "EnvNames",
+    "Login",
     "SecretSources",
+    "check_credential",
     "env_names",
     "env_problems",
     "question_problems",
@@ -22,40 +25,132 @@ __all__ = [
     "resolve_env",
 ]
 
+HTTPS = 443
+ENOUGH = 12
+"""Letters and digits of a credential that the proxy can tell from everything else: `seam.placeholder.SHORTEST`."""
+
 
 class EnvNames(NamedTuple):
-    """What a plan says of the environment: literal pairs, and the names of forwarded variables, sorted."""
+    """What a plan says of the environment: literal pairs; names of forwarded variables, sorted; injected credentials.
+
+    `sources` are the name of each secret and where its value comes from; an entry that forwards text has none.
+    """
 
     literals: tuple[tuple[str, str], ...]
     forwarded: tuple[str, ...]
+    injected: tuple[Injection, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+class Login(NamedTuple):
+    """A stored credential of an agent plugin: `where` in words, and how it is read when it is needed."""
+
+    where: str
+    read: Callable[[], str]
+
+
+def no_keyring(entry: str) -> str:
+    """Have no keyring."""
+    raise UnavailableError(f"there is no keyring to read {entry} from")
 
 
 class SecretSources(NamedTuple):
-    """Where forwarded values come from. `ask` takes a question and is None where there is no terminal."""
+    """Where values come from, besides the manifest's own text.
+
+    `ask` takes a question and is None where there is no terminal. `commands` are the user's own: the words and what
+    runs them. `keyring` reads an entry SERVICE/NAME. `logins` are the stored credentials by variable.
+    """
 
     environ: Mapping[str, str]
     files: Mapping[str, str]
     ask: Callable[[str], str] | None = None
+    commands: Mapping[str, tuple[str, ...]] = {}
+    run: Callable[[str, tuple[str, ...]], str] | None = None
+    keyring: Callable[[str], str] = no_keyring
+    logins: Mapping[str, Login] = {}
 
     def __repr__(self) -> str:
         return f"<SecretSources: {len(self.files)} files>"
 
+    def origin(self, name: str, secret: Secret) -> str | None:
+        """Say where the value of a secret comes from, None if it cannot be had.
 
-def env_names(spec: BottleSpec, parts: Sequence[Part[Struct]], environ: Mapping[str, str]) -> EnvNames:
-    """Return literals and forwarded names; a plugin's own literals give way to the manifest's.
+        In this order: the command line, the user's configuration, the manifest's keyring entry, the terminal.
+        """
+        if name in self.files:
+            return "--secret-file"
+        if name in self.commands:
+            return f"the command {self.commands[name][0]} in config.yaml"
+        if secret.keyring:
+            return f"keyring {secret.keyring}"
+        return "asked for" if self.ask else None
 
-    A name that an agent plugin forwards counts only where the host has it set, or the manifest gives it.
+
+def env_names(
+    spec: BottleSpec, parts: Sequence[Part[Struct]], sources: SecretSources, *, injects: bool = False
+) -> EnvNames:
+    """Return literals, forwarded names and injected credentials; a plugin's own give way to the manifest's.
+
+    A name that an agent plugin forwards counts only where the host has it set, or the manifest gives it. Of its
+    credentials the first counts that the host has set, else the first that is stored; it is injected if the proxy
+    can do that.
     """
     literals = {name: value for part in parts for name, value in part.env}
-    forwarded = {name for part in parts for name in part.forward if environ.get(name)}
+    forwarded = {name for part in parts for name in part.forward if sources.environ.get(name)}
+    injected: dict[str, Injection] = {}
+    origins: dict[str, str] = {}
+    given = dict(spec.env)
+    for credential, origin in _credentials(parts, given, sources):
+        origins[credential.name] = origin
+        if injects:
+            injected[credential.name] = _injection_of(credential)
+        else:
+            forwarded.add(credential.name)
     for name, entry in spec.env:
         literals.pop(name, None)
         forwarded.discard(name)
         if (text := _literal(entry)) is not None:
             literals[name] = text
-        else:
-            forwarded.add(name)
-    return EnvNames(tuple(sorted(literals.items())), tuple(sorted(forwarded)))
+            continue
+        if isinstance(entry, Secret):
+            origins[name] = sources.origin(name, entry) or "nowhere"
+            if (injection := injection_for(name, entry)) is not None:
+                injected[name] = injection
+                continue
+        forwarded.add(name)
+    return EnvNames(
+        tuple(sorted(literals.items())),
+        tuple(sorted(forwarded - injected.keys())),
+        tuple(injected[name] for name in sorted(injected)),
+        tuple(sorted(origins.items())),
+    )
+
+
+def injection_for(name: str, secret: Secret) -> Injection | None:
+    """Return where the proxy is to put a secret, None if the agent gets it."""
+    if secret.inject is None:
+        return None
+    pattern = parse_host(secret.inject.host)
+    port, header = pattern.port or HTTPS, secret.inject.header
+    return Injection(name=name, host=pattern.host, port=port, header=header, format=secret.inject.format)
+
+
+def _injection_of(it: Credential) -> Injection:
+    return Injection(name=it.name, host=it.host, port=it.port, header=it.header.lower(), format=it.format)
+
+
+def _credentials(
+    parts: Sequence[Part[Struct]], given: Mapping[str, object], sources: SecretSources
+) -> list[tuple[Credential, str]]:
+    """Return of each plugin's credentials the one that is used, and where it is; none if the manifest has one."""
+    chosen: list[tuple[Credential, str]] = []
+    for part in parts:
+        if any(it.name in given for it in part.credentials):
+            continue
+        held = [(it, "the host's environment") for it in part.credentials if sources.environ.get(it.name)]
+        held += [(it, sources.logins[it.name].where) for it in part.credentials if it.name in sources.logins]
+        chosen += held[:1]
+    return chosen
 
 
 def env_problems(spec: BottleSpec, sources: SecretSources) -> list[Problem]:
@@ -63,7 +158,7 @@ def env_problems(spec: BottleSpec, sources: SecretSources) -> list[Problem]:
     problems: list[Problem] = []
     for name, entry in spec.env:
         if isinstance(entry, Secret):
-            if name not in sources.files and sources.ask is None:
+            if sources.origin(name, entry) is None:
                 hint = f"start it from a terminal, or give --secret-file {name}=PATH"
                 message = f"the secret {name} cannot be asked for without a terminal"
                 problems.append(Problem(message, hint, f"bottles.{spec.bottle}.env.{name}"))
@@ -102,36 +197,54 @@ def question_problems(spec: BottleSpec, questions: Sequence[tuple[str, str]], so
 
 
 def resolve_env(spec: BottleSpec, names: EnvNames, sources: SecretSources) -> Secrets:
-    """Return the value of each forwarded variable; this is the one place where questions are asked."""
+    """Return the value of each forwarded and injected variable; the one place where questions are asked, each once."""
     entries = dict(spec.env)
+    answers: dict[str, str] = {}
     values: dict[str, str] = {}
-    for name in names.forwarded:
+    for name in (*names.forwarded, *(it.name for it in names.injected)):
         entry = entries.get(name)
         if isinstance(entry, Secret):
-            values[name] = sources.files[name] if name in sources.files else _ask(name, entry.secret, sources)
+            values[name] = _secret(name, entry, sources, answers)
         elif entry is None:
-            values[name] = sources.environ[name]
+            values[name] = sources.environ.get(name) or sources.logins[name].read()
         else:
             values[name] = "".join(
                 part.text if isinstance(part, Text) else _value(part, sources.environ) for part in parse_env(entry)
             )
+    for it in names.injected:
+        check_credential(it.name, values[it.name])
     return Secrets(values)
 
 
 def resolve_answers(questions: Sequence[tuple[str, str]], sources: SecretSources) -> Secrets:
-    """Return the answer to each plugin's question, by its name; asked after those of the environment."""
-    return Secrets(
-        {
-            name: sources.files[name] if name in sources.files else _ask(name, question, sources)
-            for name, question in questions
-        }
-    )
+    """Return the answer to each plugin's question, by its name; asked before the secrets of the environment."""
+    answers: dict[str, str] = {}
+    return Secrets({name: _secret(name, Secret(secret=question), sources, answers) for name, question in questions})
 
 
-def _ask(name: str, question: str, sources: SecretSources) -> str:
+def _secret(name: str, entry: Secret, sources: SecretSources, answers: dict[str, str]) -> str:
+    if name in sources.files:
+        return sources.files[name]
+    if name in sources.commands and sources.run is not None:
+        return sources.run(name, sources.commands[name])
+    if entry.keyring:
+        return sources.keyring(entry.keyring)
     if sources.ask is None:
         raise UnavailableError(f"the secret {name} cannot be asked for without a terminal")
-    return sources.ask(question)
+    if entry.secret not in answers:
+        answers[entry.secret] = sources.ask(entry.secret)
+    return answers[entry.secret]
+
+
+def check_credential(name: str, value: str) -> None:
+    """BottleError for a value that cannot stand in a header, or that a proxy would find in everything."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise BottleError(
+            f"the value of {name} cannot stand in a header", "it is one word in ASCII; look at its source"
+        )
+    if sum(it.isalnum() for it in value) < ENOUGH:
+        message = f"the value of {name} has fewer than {ENOUGH} letters and digits: too few to keep it from an agent"
+        raise BottleError(message, "look at its source; without inject the agent gets it as it is")
 
 
 def _literal(entry: str | Secret) -> str | None:

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 from claude_bottle.errors import Problem
 from claude_bottle.manifest.host import HostPattern, parse_host
+from claude_bottle.manifest.types import Secret
 from claude_bottle.plan.spec import BottleSpec
 from claude_bottle.seam.levels import DlpAction, HostRule, HostWish, Level
+from claude_bottle.seam.part import Injection
 
-__all__ = ["WEB_PORTS", "check_answer", "inspect_problems", "wanted_rules"]
+__all__ = ["WEB_PORTS", "check_answer", "inject_problems", "inspect_problems", "wanted_rules", "way_problems"]
 
 WEB_PORTS = (80, 443)
 
@@ -95,6 +97,47 @@ def inspect_problems(spec: BottleSpec, rules: Iterable[HostRule], where: str) ->
         elif host not in allowed:
             hint = "add it to egress.allowlist, or remove the line"
             problems.append(Problem(f"{host} is inspected but not allowed", hint, where))
+    return problems
+
+
+def inject_problems(spec: BottleSpec, proxy: str, injects: bool) -> list[Problem]:  # noqa: FBT001 - a fact, no switch
+    """Return a problem for each credential that the agent would get all the same, or that the proxy cannot inject."""
+    secrets = [(name, entry) for name, entry in spec.env if isinstance(entry, Secret)]
+    seen = {entry.keyring or entry.secret: name for name, entry in secrets if not entry.inject}
+    twice = [
+        Problem(
+            f"{name} is to be kept from the agent, which gets the same secret as {seen[entry.keyring or entry.secret]}",
+            "inject both, or ask for each with a question of its own",
+            f"bottles.{spec.bottle}.env.{name}.inject",
+        )
+        for name, entry in secrets
+        if entry.inject and (entry.keyring or entry.secret) in seen
+    ]
+    return twice + [
+        Problem(
+            f"{name} is to be injected, which the proxy {proxy} cannot do",
+            "choose a proxy that can, or remove inject, and the agent gets the secret itself",
+            f"bottles.{spec.bottle}.env.{name}.inject",
+        )
+        for name, entry in secrets
+        if entry.inject and not injects
+    ]
+
+
+def way_problems(spec: BottleSpec, injections: Iterable[Injection], rules: Sequence[HostRule]) -> list[Problem]:
+    """Return a problem for each credential whose host is not open, or not opened: it would never get there."""
+    by_host = {rule.host: rule for rule in rules}
+    problems: list[Problem] = []
+    for it in injections:
+        where = f"bottles.{spec.bottle}.env.{it.name}.inject.host" if it.name in dict(spec.env) else ""
+        found = _covering(it.host, by_host)
+        place = it.host if it.port in WEB_PORTS else str(parse_host(it.host)._replace(port=it.port))
+        if found is None or it.port not in by_host[found].ports:
+            message = f"{it.name} is to be injected for {it.host}:{it.port}, which is not allowed"
+            problems.append(Problem(message, f"add {place} to egress.allowlist", where))
+        elif by_host[found].level == "opaque":
+            message = f"{it.name} is to be injected for {it.host}, whose TLS is not opened ({by_host[found].why})"
+            problems.append(Problem(message, f"set egress.inspect for {it.host} to block or warn", where))
     return problems
 
 

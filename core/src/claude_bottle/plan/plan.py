@@ -9,7 +9,7 @@ from claude_bottle.manifest.types import Ssh, Workspace
 from claude_bottle.plan.environment import EnvNames
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream, find_section
 from claude_bottle.seam.levels import DlpAction, HostRule
-from claude_bottle.seam.part import Part, Program
+from claude_bottle.seam.part import Injection, Part, Program
 
 __all__ = ["EgressPlan", "Plan", "assemble_plan"]
 
@@ -27,6 +27,9 @@ class EgressPlan(Struct, frozen=True, kw_only=True):
 
 class Plan(Struct, frozen=True, kw_only=True):
     """A launch as it will be. `literals` are name and value; `forwarded` are names alone.
+
+    `injected` are the credentials of which the agent holds a placeholder; no name is in two of the three.
+    `sources` are the name of each secret and where its value comes from, in words.
 
     `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
     of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
@@ -50,6 +53,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     runtime: str | None = None
     literals: tuple[tuple[str, str], ...] = ()
     forwarded: tuple[str, ...] = ()
+    injected: tuple[Injection, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
     skills: tuple[str, ...] = ()
     ssh: tuple[Ssh, ...] = ()
     workspace: Workspace | None = None
@@ -100,6 +105,8 @@ def assemble_plan(
         runtime=spec.runtime,
         literals=names.literals,
         forwarded=names.forwarded,
+        injected=names.injected,
+        sources=names.sources,
         skills=spec.skills,
         ssh=spec.ssh,
         workspace=spec.workspace,

@@ -11,6 +11,7 @@ from claude_bottle.seam.printable import printable
 __all__ = ["View", "render_json", "render_text", "view_plan"]
 
 VIEW_VERSION = 1
+HTTPS = 443
 
 
 class InspectView(Struct, frozen=True):
@@ -46,6 +47,14 @@ class EgressView(Struct, frozen=True):
     upstream: UpstreamView | None
 
 
+class InjectView(Struct, frozen=True):
+    """Where the proxy puts a credential."""
+
+    host: str
+    port: int
+    header: str
+
+
 class EnvView(Struct, frozen=True):
     """Names alone, sorted; no value of a variable appears anywhere."""
 
@@ -66,7 +75,10 @@ WIDTH = len("tls intercept")
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """The preflight. Keys may be added later, never removed."""
+    """The preflight. Keys may be added later, never removed.
+
+    `injected` are variables of which the agent holds a placeholder. `secrets`: where the value of each comes from.
+    """
 
     version: int = VIEW_VERSION
     agent: str
@@ -86,6 +98,8 @@ class View(Struct, frozen=True, kw_only=True):
     details: dict[str, str]
     agent_plugin: str
     command: tuple[str, ...] | None
+    injected: dict[str, InjectView]
+    secrets: dict[str, str]
 
 
 def view_plan(plan: Plan) -> View:
@@ -108,6 +122,8 @@ def view_plan(plan: Plan) -> View:
         details=_details(plan),
         agent_plugin=plan.agent_plugin,
         command=plan.words or None,
+        injected={it.name: InjectView(it.host, it.port, it.header) for it in plan.injected},
+        secrets=dict(plan.sources),
     )
 
 
@@ -170,7 +186,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
         ("egress", ", ".join(view.egress.hosts) or "nothing"),
         ("tls intercept", f"{view.proxy.name} (per-bottle ephemeral CA, generated at launch)"),
         ("dlp", _dlp(view.egress)),
-        ("env", _env(view.env)),
+        ("env", _env(view)),
         ("skills", ", ".join(view.skills) or "none"),
         ("ssh", ssh or "none"),
         ("workspace", view.details.get("workspace") or view.workspace or "none"),
@@ -180,7 +196,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
         import shlex  # noqa: PLC0415 - most plans run the agent itself
 
         facts.append(("command", shlex.join(view.command)))
-    return facts + _behind(view.egress)
+    return facts + _secrets(view) + _behind(view.egress)
 
 
 def _dlp(egress: EgressView) -> str:
@@ -188,9 +204,23 @@ def _dlp(egress: EgressView) -> str:
     return "; ".join([egress.dlp_action, *others])
 
 
-def _env(env: EnvView) -> str:
-    parts = [*env.literal, *(f"{name} (forwarded)" for name in env.forwarded)]
+def _env(view: View) -> str:
+    forwarded = (f"{name} (forwarded)" for name in view.env.forwarded)
+    parts = [*view.env.literal, *forwarded, *(f"{name} (injected)" for name in view.injected)]
     return ", ".join(parts) or "none"
+
+
+def _secrets(view: View) -> list[tuple[str, str]]:
+    """Say which secrets the agent will see, which it will not, and where each comes from."""
+    lines: list[tuple[str, str]] = []
+    if view.secrets:
+        lines.append(("secrets", ", ".join(f"{name} ({origin})" for name, origin in view.secrets.items())))
+    if seen := [name for name in view.env.forwarded if name in view.secrets]:
+        lines.append(("agent sees", ", ".join(seen)))
+    for name, it in view.injected.items():
+        place = it.host if it.port == HTTPS else f"{it.host}:{it.port}"
+        lines.append(("injected", f"{name} into {it.header} for {place}; the agent holds a placeholder"))
+    return lines
 
 
 def _behind(egress: EgressView) -> list[tuple[str, str]]:

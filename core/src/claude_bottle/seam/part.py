@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from claude_bottle.seam.levels import HostRule, HostWish
 
-__all__ = ["Package", "Part", "Program"]
+__all__ = ["Credential", "Injection", "Package", "Part", "Program"]
 
 S_co = TypeVar("S_co", bound=Struct, covariant=True)
 
@@ -42,6 +42,38 @@ class Program(Struct, frozen=True, kw_only=True):
     host: str = ""
 
 
+class Injection(Struct, frozen=True, kw_only=True):
+    """A credential that the agent never holds: the proxy puts it into one header of one host's requests.
+
+    `name`: the variable, which holds a placeholder inside. `header` is in lower case. `format` is the header's whole
+    value, in which `{}` stands for the credential.
+    """
+
+    name: str
+    host: str
+    port: int = 443
+    header: str
+    format: str = "{}"
+
+
+class Credential(Struct, frozen=True, kw_only=True):
+    """A credential of an agent's program, such as a login token: the variable that it comes in, and whom it is for.
+
+    `host`, `port`, `header` and `format` as in `Injection`. `prefix`: what every value begins with, by which one that
+    was pasted is told from another. `what` it is in a few words, `how` to get one in a sentence, both for
+    `bottle login`.
+    """
+
+    name: str
+    host: str
+    port: int = 443
+    header: str
+    format: str = "{}"
+    prefix: str = ""
+    what: str = "a token"
+    how: str = ""
+
+
 class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     """What one plugin adds to the plan. Everything in it is printable: no secrets.
 
@@ -50,6 +82,8 @@ class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     `argv`, `env`, `forward`: an agent's answer alone: the program, its literal variables, and the names
     of host variables that it is given where they are set (a login token). `prompt_option`: the words that
     stand before the path of the prompt's file, when there is a prompt.
+    `credentials`: an agent's answer alone, in its order of preference: at most one is used. A proxy that can inject it
+    gives the agent a placeholder, else it is forwarded.
     `programs`: an agent's answer alone: what is put into the bottle, the same way by every backend.
     `install`: an agent's answer alone: commands of a POSIX shell, run as root with a network, that add the
     system's packages to an image; a backend whose bottles have this machine's own passes over them.
@@ -65,6 +99,7 @@ class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     argv: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     forward: tuple[str, ...] = ()
+    credentials: tuple[Credential, ...] = ()
     prompt_option: tuple[str, ...] = ()
     install: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()

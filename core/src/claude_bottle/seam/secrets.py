@@ -1,6 +1,6 @@
 """Values that must be seen by nobody: they travel beside the plan in an object without a repr."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NoReturn
 
 __all__ = ["Secrets"]
@@ -22,6 +22,10 @@ class Secrets(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def only(self, names: Collection[str]) -> "Secrets":
+        """Return those with one of these names."""
+        return Secrets({name: value for name, value in self._values.items() if name in names})
 
     def __repr__(self) -> str:
         return f"<Secrets: {len(self._values)} values>"

@@ -84,6 +84,8 @@ class SidecarSpec(Struct, frozen=True, kw_only=True):
     machine with the environment `env` and nothing else. `ready` is a command that succeeds once it serves.
     `folders` are made below root, empty, for it alone to write in; what it writes there `Sidecar.get` reads.
     `hosts` are names with the address that each has for it, whatever the resolver says.
+    `stdin` is found by it on its standard input, from when it starts, and is nowhere else: not in a file, an argument
+    or a record; whether the input ends behind it is up to the backend.
     `memory` in bytes. `warm`: a started process to adopt instead of spawning `argv`. `way`: how it listens,
     where that is not as the site says.
     """
@@ -95,9 +97,14 @@ class SidecarSpec(Struct, frozen=True, kw_only=True):
     ready: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
+    stdin: bytes = b""
     memory: int = 512 << 20
     warm: Warm | None = None
     way: Way | None = None
+
+    def __repr__(self) -> str:  # what stands on its standard input is secret
+        shown = (f"{it}={getattr(self, it)!r}" for it in self.__struct_fields__ if it != "stdin")
+        return f"SidecarSpec({', '.join(shown)})"
 
 
 class Sidecar(Protocol):

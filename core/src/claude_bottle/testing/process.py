@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from claude_bottle.errors import DeadlineError
@@ -31,13 +31,15 @@ class LocalSidecar:
         with (root / "stdout").open("wb") as out, (root / "stderr").open("wb") as errors:
             self._process = subprocess.Popen(
                 spec.argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=errors,
                 env=dict(spec.env),
                 cwd=root,
                 start_new_session=True,
             )
+        with suppress(OSError), self._process.stdin or nullcontext() as stdin:
+            _ = stdin and stdin.write(spec.stdin)
 
     def lines(self, timeout: float | None = None) -> Iterator[bytes]:
         """Yield its stdout, which is a file that grows while it runs."""

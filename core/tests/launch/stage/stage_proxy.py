@@ -112,13 +112,20 @@ class StageProxyHooks:
     @hookimpl
     def start_proxy(self, plan: Plan, site: Site, secrets: Secrets, warm: Warm | None) -> Proxy:
         """Describe the sidecar, and return."""
-        del plan, secrets
         step("start_proxy")
         program = str(Path(__file__).with_name("stage_sidecar.py"))
         argv = (sys.executable, "-I", "-S", program, str(site.listen.port), os.environ.get("STAGE_ANSWER", "refuse"))
         sidecar = site.run(SidecarSpec(argv=argv, warm=warm))
         step("start_proxy late")
-        return StageProxy(sidecar)
+        started = StageProxy(sidecar)
+        match os.environ.get("STAGE_INJECT"):
+            case "the value":
+                started.env = {it.name: secrets[it.name] for it in plan.injected}
+            case "nothing":
+                started.env = {}
+            case _:
+                started.env = {**started.env, **{it.name: f"for {it.name}" for it in plan.injected}}
+        return started
 
 
 PLUGIN = proxy(StageProxyHooks(), section=NoSection, traits=ProxyTraits(runs=frozenset({"process"})))

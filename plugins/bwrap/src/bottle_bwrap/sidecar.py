@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -25,8 +25,8 @@ KEPT = 4096  # lines of its stdout that a second reader still finds
 WORDS = 4096  # bytes of the end of its stderr
 GRACE = 2.0  # seconds between asking it to end and killing it
 
-# Its stdin is the channel; the shell moves that to descriptor 3, where `Listen` says that it is.
-ON_DESCRIPTOR_3 = ("/bin/sh", "-c", 'exec "$@" 3<&0 </dev/null', "sh")
+# Its stdin is the channel; the shell moves that to descriptor 3, where `Listen` says that it is, and opens its input.
+ON_DESCRIPTOR_3 = ("/bin/sh", "-c", 'exec "$@" 3<&0 <"$0"')
 
 
 class ProcessSidecar:
@@ -144,7 +144,10 @@ class ProcessSidecar:
 def start_sidecar(spec: SidecarSpec, root: Path, uid: int | None) -> ProcessSidecar:
     """Write a sidecar's files below `root` and start it, or adopt the process that is warm already."""
     write_sidecar(spec, root, uid)
-    return ProcessSidecar(spec.warm or spawn(spec, root), root, uid)
+    warm = spec.warm or spawn(spec, root)
+    if warm.process.stdin is not None:
+        feed(warm.process.stdin, spec.stdin)
+    return ProcessSidecar(warm, root, uid)
 
 
 def write_sidecar(spec: SidecarSpec, root: Path, uid: int | None) -> None:
@@ -156,19 +159,35 @@ def write_sidecar(spec: SidecarSpec, root: Path, uid: int | None) -> None:
     write_files(root, spec.files, uid)
 
 
+def feed(stream: IO[bytes], data: bytes) -> None:
+    """Write what is for its standard input and close that, without waiting for it to read."""
+
+    def write() -> None:
+        with suppress(OSError), stream:  # it has ended, which `wait` says better
+            stream.write(data)
+
+    threading.Thread(target=write, name="sidecar input", daemon=True).start()
+
+
 def spawn(spec: SidecarSpec, root: Path) -> Warm:
     """Start a process with its channel on descriptor 3 and nothing else of ours."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+    reader, writer = os.pipe() if spec.stdin else (-1, -1)
+    with theirs, ExitStack() as given:
+        if spec.stdin:
+            given.callback(os.close, reader)
         process = subprocess.Popen(
-            [*ON_DESCRIPTOR_3, *spec.argv],
+            [*ON_DESCRIPTOR_3, f"/proc/self/fd/{reader}" if spec.stdin else os.devnull, *spec.argv],
             stdin=theirs.fileno(),
+            pass_fds=(reader,) if spec.stdin else (),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(spec.env),
             cwd=root,
             start_new_session=True,  # the terminal's Ctrl-C is not for it
         )
+        if spec.stdin:
+            process.stdin = os.fdopen(writer, "wb")
     return Warm(process, ours)
 
 

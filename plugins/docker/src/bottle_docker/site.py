@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Network
 from socket import AF_INET
 from threading import Event
@@ -180,8 +180,11 @@ class DockerSite:
         _, container = self._create(base, lambda _: proxy_body(name, spec, outside, self._mark))
         self._engine.put_archive(container, ROOT, archive_of(spec.files, spec.folders))
         self._engine.connect(inside.network, container, inside.proxy)
-        tail = Tail(self._engine.attach(container))
+        stream = self._engine.attach(container, stdin=bool(spec.stdin))
         self._engine.start(container)
+        with suppress(OSError):  # it has ended, which `wait` says better
+            stream.send(spec.stdin)
+        tail = Tail(stream)
         return Started(container, tail)
 
     def _create(self, base: str, body: Callable[[str], Mapping[str, object]]) -> tuple[str, str]:

@@ -80,12 +80,11 @@ class Mitmproxy:
         """Describe the process to the site; nothing is waited for."""
         from bottle_mitmproxy.start import start
 
-        del secrets
-        return start(plan, site, warm)
+        return start(plan, site, secrets, warm)
 
 
 PLUGIN = proxy(
     Mitmproxy(),
     section=NoSection,
-    traits=ProxyTraits(runs=frozenset({"process", "image"}), listen=frozenset({"tcp", "fd"})),
+    traits=ProxyTraits(runs=frozenset({"process", "image"}), listen=frozenset({"tcp", "fd"}), inject=True),
 )

@@ -32,9 +32,10 @@ class Line(Struct):
 class MitmproxyProxy:
     """Reads the process's lines in a thread of its own, from when somebody first waits for it."""
 
-    def __init__(self, sidecar: Sidecar, settings: Settings) -> None:
+    def __init__(self, sidecar: Sidecar, settings: Settings, placeholders: Mapping[str, str]) -> None:
         self._sidecar = sidecar
         self._settings = settings
+        self._placeholders = placeholders
         self._changed = threading.Condition()
         self._events: list[Event] = []
         self._ca = ""
@@ -45,8 +46,8 @@ class MitmproxyProxy:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """Nothing: this proxy injects no credential."""
-        return MappingProxyType({})
+        """What the agent holds for each credential that is injected."""
+        return MappingProxyType(dict(self._placeholders))
 
     def ready(self, timeout: float) -> bytes | None:
         """Wait until it serves, and return the PEM of its authority's certificate."""

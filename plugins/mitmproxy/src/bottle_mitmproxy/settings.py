@@ -3,6 +3,7 @@
 from msgspec import DecodeError, Struct, json
 
 from claude_bottle.seam.levels import HostRule
+from claude_bottle.seam.part import Injection
 
 __all__ = ["BUNDLE", "POLICY", "Settings", "SettingsError", "read_settings", "render_settings"]
 
@@ -19,7 +20,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `name` is the bottle's, as commands take it. `generation` counts reloads. `private_addresses` are CIDRs.
     `upstream_hosts` are a name and `ADDR:PORT`, where it is dialled instead of where it resolves to.
-    `upstream_proxy` is `HOST:PORT` of an HTTP proxy through which everything goes.
+    `upstream_proxy` is `HOST:PORT` of an HTTP proxy through which everything goes. `injections` say where credentials
+    go; these themselves come on stdin.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     private_addresses: tuple[str, ...] = ()
     upstream_hosts: tuple[tuple[str, str], ...] = ()
     upstream_proxy: str | None = None
+    injections: tuple[Injection, ...] = ()
 
 
 def render_settings(settings: Settings) -> bytes:

@@ -22,7 +22,7 @@ def spawn() -> Warm:
     with theirs:
         process = subprocess.Popen(
             (*ARGV, "--fd", str(theirs.fileno())),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # credentials may come there
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # an agent decides how much comes there; what goes wrong it says on stdout
             env=ENVIRONMENT,

@@ -13,6 +13,7 @@ Rule = Literal[
     "",
     "address",
     "allowlist",
+    "credential",
     "dlp",
     "encoding",
     "form",

@@ -12,7 +12,7 @@ import zstandard
 from bottle_mitmproxy.policy.requests import BODY_LIMIT
 from bottle_mitmproxy.policy.scanner import find_credential, find_in_form, find_in_url
 
-__all__ = ["BodyError", "Cargo", "decode", "scan"]
+__all__ = ["BodyError", "Cargo", "decode", "scan", "unpacked"]
 
 STEP = 1 << 16
 BROTLI: Any = brotli
@@ -50,14 +50,17 @@ def scan(cargo: Cargo) -> tuple[str, str] | None:
 
 def _find_decoded(cargo: Cargo) -> str | None:
     """Look at the body without its encodings, where it has any."""
-    encoding, body = cargo.value(b"content-encoding").decode("ascii", "replace"), cargo.body
-    issuer = None
-    if encoding not in {"", "identity"} and body:
-        body = decode(body, encoding)
-        issuer = find_credential(body)
+    body = unpacked(cargo)
+    issuer = find_credential(body) if body is not cargo.body else None
     if not issuer and cargo.value(b"content-type").startswith(b"application/x-www-form-urlencoded"):
         issuer = find_in_form(body)
     return issuer
+
+
+def unpacked(cargo: Cargo) -> bytes:
+    """Return the body without its content encoding, the very object where it has none; BodyError as `decode`."""
+    encoding = cargo.value(b"content-encoding").decode("ascii", "replace")
+    return decode(cargo.body, encoding) if encoding not in {"", "identity"} and cargo.body else cargo.body
 
 
 def _basic(value: bytes) -> bytes:

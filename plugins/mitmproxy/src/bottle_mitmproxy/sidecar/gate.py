@@ -1,6 +1,8 @@
 """The decisions about one connection's requests, taken in mitmproxy's HTTP hooks."""
 
 import asyncio
+from collections.abc import Collection
+from functools import partial
 
 from mitmproxy import http
 
@@ -11,6 +13,7 @@ from bottle_mitmproxy.policy.requests import decide_fields, decide_plain, decide
 from bottle_mitmproxy.policy.scanner import find_credential, find_in_url
 from bottle_mitmproxy.sidecar.answer import answer
 from bottle_mitmproxy.sidecar.body import BodyError, Cargo, scan
+from bottle_mitmproxy.sidecar.exchange import Exchange, search
 from bottle_mitmproxy.sidecar.journal import Journal, case_of
 from bottle_mitmproxy.sidecar.office import Office
 
@@ -42,6 +45,7 @@ class Gate:
     def __init__(self, office: Office, journal: Journal) -> None:
         self._office = office
         self._journal = journal
+        self._exchange = Exchange(office.vault)
         self.tunnel: Decision | None = None
         self.plain: Decision | None = None
         self.relays = False
@@ -58,6 +62,7 @@ class Gate:
         decision = self.policy.connect(_text(request.data.authority))
         if issuer := find_in_url(request.data.authority):
             decision = self.policy.credential(decision.host, decision.port, issuer, "host")
+        decision = self._named(decision, request.data.authority)
         if decision.allowed:
             decision = await self._office.behind_proxy(decision)
         if not decision.allowed:
@@ -76,7 +81,7 @@ class Gate:
         if self.tunnel:
             decision = decide_tunnelled(self.policy, self.tunnel, head)
         else:
-            decision = decide_plain(self.policy, head)
+            decision = self._named(decide_plain(self.policy, head), head.host.encode("utf-8", "surrogateescape"))
             decision = await self._office.behind_proxy(decision) if decision.allowed else decision
         if not decision.allowed:
             self.refuse(flow, decision)
@@ -96,19 +101,33 @@ class Gate:
         if flow.request.trailers and (broken := decide_fields(self.policy, host, port, flow.request.trailers.fields)):
             self.refuse(flow, broken)
             return
+        opened = self.tunnel is not None and flow.client_conn.tls and flow.request.scheme == "https"
+        slots = self._exchange.slots(flow.request, case.decision, opened=opened)
+        cargo = _cargo(flow.request, slots)
         try:
-            cargo = _cargo(flow.request)
-            found = await asyncio.to_thread(scan, cargo) if len(cargo.body) > INLINE else scan(cargo)
+            look = partial(self._look, cargo, case.decision)
+            refusal = await asyncio.to_thread(look) if len(cargo.body) > INLINE else look()
         except BodyError as error:
             self.refuse(flow, self.policy.refuse(host, port, 415, "encoding", str(error)))
             return
-        if found is None:
-            return
-        refusal = self.policy.credential(host, port, *found)
-        if case.decision.level == "warn":
-            case.found = refusal.reason
-        else:
+        if refusal and (case.decision.level != "warn" or refusal.rule == "credential"):
             self.refuse(flow, refusal)
+            return
+        case.found = refusal.reason if refusal else ""
+        self._exchange.send(flow.request, slots)
+
+    def _look(self, cargo: Cargo, decision: Decision) -> Decision | None:
+        """Look through a whole request, at first for what is this bottle's own."""
+        vault = self._office.vault
+        if vault and (own := search(vault, cargo)):
+            return self._exchange.refusal(self.policy, decision, *own)
+        found = scan(cargo)
+        return self.policy.credential(decision.host, decision.port, *found) if found else None
+
+    def _named(self, decision: Decision, name: bytes) -> Decision:
+        """Refuse a host with one of this bottle's own credentials in its name, before anybody resolves it."""
+        found = self._office.vault.find(name)
+        return self._exchange.refusal(self.policy, decision, "host", found) if found else decision
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Stream every response that comes from upstream, counting its bytes."""
@@ -116,14 +135,23 @@ class Gate:
         if case is None or flow.response is None or flow.metadata.get("refused"):
             return
 
+        clean = self._exchange.receive(flow)
+        if clean is None:
+            reason = "its answer is compressed in a way in which no credential can be found"
+            refusal = self.policy.refuse(case.decision.host, case.decision.port, 502, "encoding", reason)
+            text = iter([self.refuse(flow, refusal).raw_content or b""])
+            flow.response.stream = lambda _: next(text, b"")  # in place of what the upstream still sends
+            return
+
         def count(part: bytes) -> bytes:
             case.received += len(part)
-            return part
+            return clean(part)
 
         flow.response.stream = count
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Report a request that was answered."""
+        self._exchange.finish(flow)
         self._journal.answered(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
@@ -144,9 +172,16 @@ class Gate:
             return False
         message = flow.websocket.messages[-1]
         flow.websocket.messages.clear()  # mitmproxy would keep every message for as long as the socket is open
-        if not message.from_client:
-            return True
         content = message.content
+        if not message.from_client:
+            message.content = self._office.vault.clean(content)
+            return True
+        if own := self._office.vault.find(content):
+            self._journal.found(
+                flow, self._exchange.refusal(self.policy, case.decision, "WebSocket message", own), "deny"
+            )
+            message.drop()
+            return False
         found = await asyncio.to_thread(find_credential, content) if len(content) > INLINE else find_credential(content)
         if not found:
             return True
@@ -207,9 +242,11 @@ def _head(flow: http.HTTPFlow) -> Head:
     )
 
 
-def _cargo(request: http.Request) -> Cargo:
+def _cargo(request: http.Request, slots: Collection[int]) -> Cargo:
+    """Return what leaves with a request, without the headers that a credential goes into."""
     trailers = request.trailers.fields if request.trailers else ()
-    return Cargo(request.data.path, (*request.headers.fields, *trailers), request.raw_content or b"")
+    fields = (field for at, field in enumerate(request.headers.fields) if at not in slots)
+    return Cargo(request.data.path, (*fields, *trailers), request.raw_content or b"")
 
 
 def _strip(request: http.Request) -> None:

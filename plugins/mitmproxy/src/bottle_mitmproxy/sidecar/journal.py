@@ -54,7 +54,7 @@ class Journal:
         flow.metadata["refused"] = True
         self._open.pop(flow.id, None)
         method = flow.request.method if METHOD.fullmatch(flow.request.method) else ""
-        path = "" if method == "CONNECT" else redact_target(flow.request.path)
+        path = "" if method == "CONNECT" or decision.rule == "credential" else redact_target(flow.request.path)
         self._report(decision, verdict, method, path)
 
     def found(self, flow: http.HTTPFlow, decision: Decision, verdict: Verdict) -> None:

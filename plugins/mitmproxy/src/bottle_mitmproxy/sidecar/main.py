@@ -5,12 +5,14 @@ import asyncio
 import concurrent.futures.thread
 import encodings.idna
 import socket
+import sys
 from collections.abc import Sequence
 
 from bottle_mitmproxy.settings import BUNDLE, POLICY, read_settings
 from bottle_mitmproxy.sidecar.arrival import Arrival, end_with, receive
 from bottle_mitmproxy.sidecar.authority import make_authority
 from bottle_mitmproxy.sidecar.dial import GuardedLoop
+from bottle_mitmproxy.sidecar.exchange import read_vault
 from bottle_mitmproxy.sidecar.office import Office
 from bottle_mitmproxy.sidecar.options import make_options
 from bottle_mitmproxy.sidecar.privileges import drop
@@ -58,9 +60,10 @@ def run(arrival: Arrival, reports: Reporter) -> None:
     settings = read_settings(folder.read(POLICY))
     authority = make_authority(settings.bottle)
     options = make_options(BUNDLE)
-    office = Office(settings, options, Tls(authority, options), reports)
-    check_websockets()
     drop(arrival.uid, arrival.gid)
+    vault = read_vault(settings.injections, sys.stdin.buffer)  # after the drop, from when on no core file is made
+    office = Office(settings, options, Tls(authority, options), reports, vault)
+    check_websockets(vault)
     with asyncio.Runner(loop_factory=GuardedLoop) as runner:
         runner.run(serve(arrival.listener, office, folder, reports, authority.pem))
 

@@ -11,6 +11,7 @@ from bottle_mitmproxy.policy.addresses import parse_networks
 from bottle_mitmproxy.policy.decision import Decision
 from bottle_mitmproxy.policy.hosts import HostError, is_literal, parse_host, parse_place
 from bottle_mitmproxy.policy.policy import Policy
+from bottle_mitmproxy.policy.vault import Vault
 from bottle_mitmproxy.settings import Settings, SettingsError
 from bottle_mitmproxy.sidecar.dial import DIAL, Dial
 from bottle_mitmproxy.sidecar.tls import Tls
@@ -46,9 +47,12 @@ class Reports(Protocol):
 class Office:
     """SettingsError from the constructor and from `apply` if something in the settings cannot be read."""
 
-    def __init__(self, settings: Settings, options: Options, tls: Tls, reports: Reports) -> None:
+    def __init__(
+        self, settings: Settings, options: Options, tls: Tls, reports: Reports, vault: Vault | None = None
+    ) -> None:
         self.options = options
         self.tls = tls
+        self.vault = vault or Vault()
         self.connections: set[Connection] = set()
         self._reports = reports
         self._take(settings)

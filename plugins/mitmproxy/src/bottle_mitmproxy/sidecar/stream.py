@@ -22,6 +22,7 @@ from wsproto import events as ws_events
 
 from bottle_mitmproxy.policy.requests import BODY_LIMIT
 from bottle_mitmproxy.policy.scanner import find_credential
+from bottle_mitmproxy.policy.vault import Vault
 
 __all__ = ["Http", "Refused", "StreamGate", "check_websockets"]
 
@@ -129,18 +130,22 @@ class CheckedWebsocket(WebsocketConnection):
     """One end of a WebSocket. mitmproxy shows messages to a hook; this is for what it does not show."""
 
     held = 0
+    vault = Vault()
 
     def events(self) -> Generator[ws_events.Event, None, None]:
         """Yield what arrived, without control frames that carry a credential; ValueError for an endless message."""
         for event in super().events():
             if isinstance(event, ws_events.TextMessage | ws_events.BytesMessage):
                 self._hold(event)
-            if isinstance(event, ws_events.Ping | ws_events.Pong) and find_credential(bytes(event.payload)):
+            if isinstance(event, ws_events.Ping | ws_events.Pong) and self._carries(bytes(event.payload)):
                 continue
-            if isinstance(event, ws_events.CloseConnection) and find_credential((event.reason or "").encode()):
+            if isinstance(event, ws_events.CloseConnection) and self._carries((event.reason or "").encode()):
                 yield ws_events.CloseConnection(code=event.code)
                 continue
             yield event
+
+    def _carries(self, data: bytes) -> bool:
+        return bool(find_credential(data) or self.vault.find(data))
 
     def _hold(self, event: ws_events.TextMessage | ws_events.BytesMessage) -> None:
         """Count what is held until the message ends: a frame costs more than its bytes."""
@@ -151,6 +156,7 @@ class CheckedWebsocket(WebsocketConnection):
             self.held = 0
 
 
-def check_websockets() -> None:
+def check_websockets(vault: Vault) -> None:
     """Have mitmproxy use `CheckedWebsocket`. Idempotent."""
+    CheckedWebsocket.vault = vault
     websocket.WebsocketConnection = CheckedWebsocket

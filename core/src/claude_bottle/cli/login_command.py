@@ -1,0 +1,82 @@
+"""`bottle login`: stores the credential of an agent's program once, for all its bottles."""
+
+import sys
+
+import click
+
+from claude_bottle.cli.errors import reported, say
+from claude_bottle.cli.surroundings import read_surroundings, stdin_is_terminal
+from claude_bottle.errors import BottleError
+from claude_bottle.launch.cores import forbid_core_files
+from claude_bottle.launch.credentials import agent_credentials, pick_credential
+from claude_bottle.launch.fetch import keyring_trouble
+from claude_bottle.launch.logins import Kept, Logins, Where
+from claude_bottle.launch.sources import Surroundings
+from claude_bottle.plan.environment import check_credential
+from claude_bottle.seam.part import Credential
+
+__all__ = ["command"]
+
+EPILOG = """\b
+Examples:
+  bottle login claude                        says how to make a token, and asks for it
+  claude setup-token | tail -1 | bottle login claude
+  bottle login claude --file                 where there is no keyring
+  bottle logout claude
+"""
+
+
+@click.command("login", epilog=EPILOG)
+@click.argument("agent")
+@click.option("--as", "name", metavar="VARIABLE", help="Which of its credentials this is, where it cannot be told.")
+@click.option("--file", "file", is_flag=True, help="Keep it in a file of yours (0600) where there is no keyring.")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+@reported()
+def command(agent: str, name: str | None, *, file: bool, debug: bool) -> int:
+    """Store a token or key of AGENT, an agent plugin such as claude, in the keyring.
+
+    It is asked for without echo, or read from stdin. A proxy that can inject it keeps it from the agent.
+    """
+    del debug
+    around = read_surroundings()
+    known = agent_credentials(agent, around)
+    forbid_core_files()
+    value = _read(known)
+    credential = pick_credential(known, value, name)
+    check_credential(credential.name, value)
+    where: Where = "keyring" if _has_keyring(around, credential, file=file) else "file"
+    logins = Logins(around.state_dir)
+    logins.keep(Kept(credential.name, agent, where), value)
+    place = "the keyring" if where == "keyring" else str(logins.file(credential.name))
+    say(f"stored {credential.what} for {agent} in {place}, as {credential.name}")
+    for other in known:
+        if around.environ.get(other.name):
+            say(f"{other.name} is set here, and goes before it")
+    return 0
+
+
+def _read(known: tuple[Credential, ...]) -> str:
+    if not stdin_is_terminal():
+        value = sys.stdin.read().strip()
+        if not value:
+            raise BottleError("there is nothing on stdin", "pipe the token in, or run it from a terminal")
+        return value
+    for it in known:
+        say(f"{it.name}: {it.what}" + (f"; {it.how}" if it.how else ""))
+    answer: str = click.prompt("paste it here (it is not shown)", hide_input=True, err=True)
+    return answer.strip()
+
+
+def _has_keyring(around: Surroundings, credential: Credential, *, file: bool) -> bool:
+    """Say whether there is a keyring; where there is none, only a yes of the user's makes it a file."""
+    trouble = keyring_trouble()
+    if trouble is None:
+        return True
+    path = Logins(around.state_dir).file(credential.name)
+    if not file:
+        question = f"{trouble.message}. Keep it in {path}, which you alone can read?"
+        if not stdin_is_terminal():
+            raise BottleError(trouble.message, f"{trouble.hint}; or add --file to keep it in {path}")
+        if not click.confirm(question, default=False, err=True):
+            raise BottleError("nothing was stored", trouble.hint)
+    return False

@@ -1,0 +1,85 @@
+"""Credentials of agents that are kept between launches: in the keyring, or in a file where the user said so."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from claude_bottle.errors import UnavailableError
+from claude_bottle.launch.fetch import forget_entry, keyring_value, store_entry
+from claude_bottle.seam.folders import private_dir
+from claude_bottle.seam.store import Store
+
+__all__ = ["INDEX", "SERVICE", "Index", "Kept", "Logins", "Where"]
+
+INDEX = "logins.json"
+SERVICE = "claude-bottle"
+FOLDER = "credentials"
+Where = Literal["keyring", "file"]
+
+
+class Kept(Struct, frozen=True):
+    """One stored credential: the variable that it comes in, whose it is, and where its value lies."""
+
+    name: str
+    agent: str
+    where: Where
+
+
+class Index(Struct, frozen=True):
+    """What is stored, without a value; read at each launch, so that no keyring is opened to show a plan."""
+
+    kept: tuple[Kept, ...] = ()
+
+
+class Logins:
+    """The stored credentials of one user."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._store = Store(state_dir / INDEX, Index())
+        self._folder = state_dir / FOLDER
+
+    def kept(self) -> tuple[Kept, ...]:
+        """Return what is stored."""
+        return self._store.read().kept
+
+    def file(self, name: str) -> Path:
+        """Return where the value of a variable is, if it is in a file."""
+        return self._folder / name
+
+    def keep(self, it: Kept, value: str) -> None:
+        """Store a value in place of all that this agent had."""
+        self.forget(it.agent)
+        if it.where == "keyring":
+            store_entry(f"{SERVICE}/{it.name}", value)
+        else:
+            self._write(it.name, value)
+        self._store.change(lambda index: Index((*index.kept, it)))
+
+    def value(self, it: Kept) -> str:
+        """Return a stored value; UnavailableError with the cure if it is no longer there."""
+        hint = f"bottle login {it.agent}"
+        try:
+            return keyring_value(f"{SERVICE}/{it.name}") if it.where == "keyring" else self.file(it.name).read_text()
+        except (OSError, UnavailableError) as error:
+            why = error.message if isinstance(error, UnavailableError) else f"{self.file(it.name)}: {error.strerror}"
+        raise UnavailableError(f"the login for {it.agent} cannot be read: {why}", hint)
+
+    def forget(self, agent: str) -> tuple[Kept, ...]:
+        """Remove all that is stored for an agent, and return what that was."""
+        gone = tuple(it for it in self.kept() if it.agent == agent)
+        for it in gone:
+            if it.where == "keyring":
+                forget_entry(f"{SERVICE}/{it.name}")
+            else:
+                self.file(it.name).unlink(missing_ok=True)
+        if gone:
+            self._store.change(lambda index: Index(tuple(it for it in index.kept if it.agent != agent)))
+        return gone
+
+    def _write(self, name: str, value: str) -> None:
+        path = private_dir(self._folder) / name
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(value)

@@ -1,0 +1,28 @@
+"""The credentials of Claude Code, in the order in which its plugin prefers them."""
+
+from claude_bottle.seam.part import Credential
+
+__all__ = ["CREDENTIALS"]
+
+HOST = "api.anthropic.com"
+
+CREDENTIALS = (
+    Credential(
+        name="CLAUDE_CODE_OAUTH_TOKEN",
+        host=HOST,
+        header="authorization",
+        format="Bearer {}",
+        prefix="sk-ant-oat",
+        what="a long-lived token of a Claude subscription",
+        how="`claude setup-token`, on a machine with a browser, prints one",
+    ),
+    Credential(
+        name="ANTHROPIC_API_KEY",
+        host=HOST,
+        header="x-api-key",
+        prefix="sk-ant-api",
+        what="an API key",
+        how="make one in the Console of Anthropic",
+    ),
+)
+"""`CLAUDE_CODE_OAUTH_TOKEN` goes as a bearer token, `ANTHROPIC_API_KEY` as it is in `x-api-key` (seen in 2.1.197)."""

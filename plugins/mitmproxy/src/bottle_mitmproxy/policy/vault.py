@@ -1,0 +1,125 @@
+"""The credentials that the agent never holds: where each of them goes, and that nothing else carries it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from bottle_mitmproxy.policy.forms import Needle, members, spellings, views
+from claude_bottle.seam.part import Injection
+
+__all__ = ["Cleaner", "Entry", "Field", "Vault"]
+
+WINDOW = 1 << 18
+"""Bytes that are searched in one go: no single step may hold up the other connections of the proxy."""
+
+Field = tuple[bytes, bytes]
+
+
+class Entry(NamedTuple):
+    """One credential, its placeholder, and where it may go."""
+
+    injection: Injection
+    value: bytes
+    placeholder: bytes
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.injection.name}>"
+
+    def fills(self, field: Field) -> bool:
+        """Tell whether a header is this entry's, with the placeholder and nothing else; the scheme's case is free."""
+        name, value = field
+        before, after = self._around
+        at = len(before)
+        return (
+            name.lower() == self.injection.header.encode()
+            and value[:at].lower() == before.lower()
+            and value[at:] == self.placeholder + after
+        )
+
+    @property
+    def filled(self) -> bytes:
+        """The header's value with the credential in it."""
+        before, after = self._around
+        return before + self.value + after
+
+    @property
+    def _around(self) -> tuple[bytes, bytes]:
+        before, _, after = self.injection.format.encode().partition(b"{}")
+        return before, after
+
+
+class Vault:
+    """Every credential of a bottle. It is false when there is none, and nothing is looked for."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._entries = tuple(entries)
+        self._needles = [(it, Needle(text)) for it in self._entries for text in (it.value, it.placeholder)]
+        self._swaps = _swaps(self._entries)
+        self._overlap = 8 * max((len(it.value) for it in self._entries), default=0)
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<Vault: {len(self._entries)} credentials>"
+
+    def fill(self, host: str, port: int, fields: Iterable[Field]) -> Mapping[int, bytes]:
+        """Return, by its place among the headers of a request to a host, the value that each placeholder stands for."""
+        entries = [it for it in self._entries if (it.injection.host, it.injection.port) == (host, port)]
+        return {at: it.filled for at, field in enumerate(fields) for it in entries if it.fills(field)}
+
+    def find(self, data: bytes) -> Injection | None:
+        """Return the credential that stands in some bytes, itself or its placeholder, in whatever usual encoding."""
+        for part in self._windows(data):
+            for view in views(part):
+                for entry, needle in self._needles:
+                    if needle.within(view):
+                        return entry.injection
+        return None
+
+    def find_packed(self, data: bytes) -> Injection | None:
+        """Return the credential that stands in a gzip file somewhere in a body."""
+        return next((found for member in members(data) if (found := self.find(member))), None)
+
+    def clean(self, data: bytes) -> bytes:
+        """Return bytes with each credential replaced by its placeholder; their length stays."""
+        for value, placeholder in self._swaps:
+            if value in data:
+                data = data.replace(value, placeholder)
+        return data
+
+    def held_back(self, data: bytes) -> int:
+        """Return how many bytes at the end may be the beginning of a credential."""
+        longest = max((len(value) for value, _ in self._swaps), default=1)
+        for size in range(min(longest - 1, len(data)), 0, -1):
+            tail = data[-size:]
+            if any(value.startswith(tail) for value, _ in self._swaps):
+                return size
+        return 0
+
+    def _windows(self, data: bytes) -> Iterator[bytes]:
+        for at in range(0, len(data), WINDOW):
+            yield data[at : at + WINDOW + self._overlap]
+
+
+class Cleaner:
+    """Takes credentials out of a stream. What may become one waits for the next bytes, and for the end."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._rest = b""
+
+    def feed(self, data: bytes, *, last: bool = False) -> bytes:
+        """Return what can be passed on."""
+        data = self._vault.clean(self._rest + data)
+        held = 0 if last else self._vault.held_back(data)
+        self._rest = data[len(data) - held :]
+        return data[: len(data) - held]
+
+
+def _swaps(entries: Iterable[Entry]) -> list[tuple[bytes, bytes]]:
+    pairs = {
+        value: placeholder
+        for it in entries
+        for value, placeholder in zip(spellings(it.value), spellings(it.placeholder), strict=True)
+    }
+    return sorted(pairs.items(), key=lambda pair: -len(pair[0]))

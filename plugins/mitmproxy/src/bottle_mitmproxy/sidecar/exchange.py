@@ -1,0 +1,140 @@
+"""The way of a credential through the proxy: into one header on the way out, out of everything on the way back."""
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import BinaryIO
+
+from mitmproxy import http
+from msgspec import DecodeError, json
+
+from bottle_mitmproxy.policy.decision import Decision
+from bottle_mitmproxy.policy.policy import Policy
+from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
+from bottle_mitmproxy.settings import SettingsError
+from bottle_mitmproxy.sidecar.body import Cargo, unpacked
+from claude_bottle.seam.part import Injection
+
+__all__ = ["Exchange", "read_vault", "search"]
+
+INFLATERS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+BODILESS = frozenset({204, 304})
+PARTIAL, HTTPS = 206, 443
+OF_THE_PACKED = frozenset(
+    {b"content-encoding", b"content-length", b"etag", b"content-md5", b"digest", b"accept-ranges"}
+)
+"""Headers that speak of a compressed body, and of no other."""
+
+Stream = Callable[[bytes], bytes]
+
+
+def read_vault(injections: Iterable[Injection], stream: BinaryIO) -> Vault:
+    """Read the credentials, one line of JSON: name to value and placeholder; SettingsError if one has not come."""
+    wanted = tuple(injections)
+    if not wanted:
+        return Vault()
+    try:
+        given = json.decode(stream.readline(), type=dict[str, tuple[str, str]])
+        return Vault(Entry(it, given[it.name][0].encode("ascii"), given[it.name][1].encode("ascii")) for it in wanted)
+    except (DecodeError, KeyError, ValueError):
+        raise SettingsError("the credentials to inject did not come") from None
+
+
+def search(vault: Vault, cargo: Cargo) -> tuple[str, Injection] | None:
+    """Return where a request carries a credential or a placeholder, and which; BodyError as `scan`."""
+    if found := vault.find(cargo.target):
+        return "URL", found
+    for name, value in cargo.fields:
+        if found := vault.find(name + b": " + value):
+            return f"header {name.decode('ascii', 'replace').lower()}", found
+    body = unpacked(cargo)
+    found = vault.find(cargo.body) or (vault.find(body) if body is not cargo.body else None)
+    found = found or vault.find(body.replace(b"+", b" ")) if b"+" in body and not found else found
+    found = found or vault.find_packed(body)
+    return ("body", found) if found else None
+
+
+class Exchange:
+    """One connection's requests and responses, with the credentials of the bottle."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+
+    def slots(self, request: http.Request, decision: Decision, *, opened: bool) -> Mapping[int, bytes]:
+        """Return the headers that a credential goes into; none on a connection without TLS of ours on both sides."""
+        if not self.vault or not opened:
+            return {}
+        return self.vault.fill(decision.host, decision.port, request.headers.fields)
+
+    def send(self, request: http.Request, slots: Mapping[int, bytes]) -> None:
+        """Put the credentials in, and ask for an answer that can be looked into."""
+        if not self.vault:
+            return
+        fields = enumerate(request.headers.fields)
+        request.headers.fields = tuple((name, slots.get(at, value)) for at, (name, value) in fields)
+        if "accept-encoding" in request.headers:
+            usable = "gzip" in request.headers["accept-encoding"] and "range" not in request.headers
+            request.headers["accept-encoding"] = "gzip" if usable else "identity"
+
+    def receive(self, flow: http.HTTPFlow) -> Stream | None:
+        """Take the credentials out of a response's head, and return what does so with its body; None if nothing can."""
+        response = flow.response
+        if response is None or not self.vault:
+            return _as_it_is
+        vault, headers = self.vault, response.headers
+        fields = tuple((vault.clean(name), vault.clean(value)) for name, value in headers.fields)
+        headers.fields = fields
+        response.data.reason = vault.clean(response.data.reason)
+        written = {name.lower(): value.strip().lower().decode("ascii", "replace") for name, value in fields}
+        encoding = written.get(b"content-encoding", "identity")
+        cleaner = Cleaner(vault)
+        bodiless = flow.request.method == "HEAD" or response.status_code in BODILESS
+        if bodiless or encoding in {"", "identity"} or written.get(b"content-length") == "0":
+            return lambda data: cleaner.feed(data, last=not data)
+        if encoding not in INFLATERS or response.status_code == PARTIAL:
+            return None
+        headers.fields = tuple((name, value) for name, value in fields if name.lower() not in OF_THE_PACKED)
+        if b"content-length" in written and flow.request.http_version == "HTTP/1.1":
+            headers["transfer-encoding"] = "chunked"
+        inflater = _Inflater(INFLATERS[encoding])
+        return lambda data: cleaner.feed(inflater.feed(data), last=not data)
+
+    def finish(self, flow: http.HTTPFlow) -> None:
+        """Take the credentials out of what follows the body."""
+        if self.vault and flow.response and flow.response.trailers:
+            fields = flow.response.trailers.fields
+            flow.response.trailers.fields = tuple((name, self.vault.clean(value)) for name, value in fields)
+
+    def refusal(self, policy: Policy, decision: Decision, where: str, injection: Injection) -> Decision:
+        """Refuse a request that carries a credential, or its placeholder, where it does not belong."""
+        name, form = injection.name, injection.format.replace("{}", f"${injection.name}")
+        place = injection.host if injection.port == HTTPS else f"{injection.host}:{injection.port}"
+        reason = f"the {where} carries {name}, which is for https://{place} alone, as `{injection.header}: {form}`"
+        return policy.refuse(decision.host, decision.port, 403, "credential", reason)
+
+
+class _Inflater:
+    """Undoes one content encoding as it comes; members may stand one behind the other."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._stream = zlib.decompressobj(window)
+
+    def feed(self, data: bytes) -> bytes:
+        out = b""
+        while data:
+            try:
+                out += self._stream.decompress(data)
+            except zlib.error:
+                if self._window != zlib.MAX_WBITS or out:
+                    raise
+                self._window = -zlib.MAX_WBITS  # `deflate` without zlib's header, which is in use too
+                self._stream = zlib.decompressobj(self._window)
+                continue
+            data = self._stream.unused_data
+            if data:
+                self._stream = zlib.decompressobj(self._window)
+        return out
+
+
+def _as_it_is(data: bytes) -> bytes:
+    return data

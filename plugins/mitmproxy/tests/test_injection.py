@@ -1,0 +1,277 @@
+"""A credential that the agent never holds: put in at its place, refused elsewhere, taken out of what comes back."""
+
+import base64
+import gzip
+import io
+import itertools
+import json
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import wsproto
+import wsproto.events
+from egress_harness import RULES, Running, make_plan, read_head, rule
+from egress_upstream import Upstream
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bottle_mitmproxy.policy.forms import spellings
+from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
+from bottle_mitmproxy.settings import SettingsError
+from bottle_mitmproxy.sidecar.exchange import read_vault
+from claude_bottle.plan.spec import Upstream as UpstreamPlan
+from claude_bottle.seam.part import Injection
+from claude_bottle.seam.placeholder import make_placeholder
+
+REAL = "sk-ant-oat01-" + secrets.token_hex(20) + "_-+/" + secrets.token_hex(3)
+HOST_LIKE = secrets.token_hex(20)
+KEY = Injection(name="KEY", host="api.test", header="x-key")
+TO_API = Injection(name="TOKEN", host="api.test", header="authorization", format="Bearer {}")
+VERSIONS = pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+
+
+@pytest.fixture(scope="module")
+def holder(tmp_path_factory: pytest.TempPathFactory, upstreams: UpstreamPlan) -> Iterator[Running]:
+    """A proxy with two credentials for one host."""
+    plan = make_plan([*RULES, rule("other.test")], upstream=upstreams, injected=[TO_API, KEY])
+    running = Running(tmp_path_factory.mktemp("holder"), plan, {"TOKEN": REAL, "KEY": HOST_LIKE})
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def held(holder: Running, https: Upstream, http: Upstream) -> str:
+    """The placeholder that the agent holds; what the upstreams saw before is forgotten."""
+    https.seen.clear()
+    http.seen.clear()
+    holder.events(0)
+    return holder.proxy.env["TOKEN"]
+
+
+def test_the_agent_holds_something_of_the_same_shape(held: str) -> None:
+    """As long, with the issuer's prefix and the same kinds of characters, and nothing of the secret itself."""
+    assert held != REAL
+    assert (len(held), held[:13]) == (len(REAL), "sk-ant-oat01-")
+    assert [it.isalnum() for it in held] == [it.isalnum() for it in REAL]
+    assert held[13:53] != REAL[13:53]
+
+
+@VERSIONS
+def test_the_credential_goes_into_its_header_alone(holder: Running, https: Upstream, held: str, version: str) -> None:
+    """S4: for its host, on opened TLS, in both versions; the scheme's case is the client's own."""
+    assert holder.status(version, "-H", f"Authorization: bearer {held}", "-d", "x", "https://api.test/") == 200
+    (seen,) = https.seen
+    assert seen.headers["authorization"] == f"Bearer {REAL}"
+    assert seen.version == ("2" if version == "--http2" else "1.1")
+    assert [event.verdict for event in holder.events()] == ["allow"]
+
+
+@VERSIONS
+def test_a_request_without_it_gets_nothing(holder: Running, https: Upstream, held: str, version: str) -> None:
+    """Only who holds the placeholder has the credential used."""
+    assert holder.status(version, "-H", "Authorization: Bearer else", "https://api.test/") == 200
+    assert REAL not in str(https.seen)
+    assert held not in str(https.seen)
+
+
+Place = Callable[[str], list[str]]
+API = "https://api.test/"
+PLACES: dict[str, Place] = {
+    "another host": lambda it: ["-H", f"Authorization: Bearer {it}", "https://other.test/"],
+    "a host that warns": lambda it: ["-H", f"Authorization: Bearer {it}", "https://warn.test/"],
+    "plain HTTP": lambda it: ["-H", f"Authorization: Bearer {it}", "http://plain.test/"],
+    "another header": lambda it: ["-H", f"X-Api-Key: {it}", API],
+    "another form": lambda it: ["-H", f"Authorization: token {it}", API],
+    "more in the header": lambda it: ["-H", f"Authorization: Bearer {it} {it}", API],
+    "basic": lambda it: ["-u", f"x:{it}", API],
+    "a header's name": lambda it: ["-H", f"x-{it.replace('/', '')}: 1" if "/" not in it else f"x: {it}", API],
+    "path": lambda it: [f"{API}{quote(it)}"],
+    "query": lambda it: [f"{API}?q={quote(it, safe='')}"],
+    "every byte in percent": lambda it: [f"{API}?q=" + "".join(f"%{ord(c):02x}" for c in it)],
+    "twice in percent": lambda it: [f"{API}?q=" + quote(quote("".join(f"%{ord(c):02X}" for c in it)))],
+    "body": lambda it: ["-d", f"token={it}", API],
+    "upper case": lambda it: ["-d", it.upper(), API],
+    "form": lambda it: ["--data-urlencode", f"token={it}", API],
+    "json": lambda it: ["-d", json.dumps({"a": it}).replace("/", "\\/"), API],
+    "json escapes": lambda it: ["-d", "".join(f"\\u00{ord(c):02x}" for c in it), API],
+    "base64": lambda it: ["-d", base64.b64encode(it.encode()).decode(), API],
+    "base64 at one": lambda it: ["-d", base64.b64encode(b"a" + it.encode()).decode(), API],
+    "base64 at two": lambda it: ["-d", base64.urlsafe_b64encode(b"ab" + it.encode() + b"c").decode(), API],
+    "base64 in lines": lambda it: ["--data-binary", base64.encodebytes(it.encode() * 3).decode(), API],
+    "hex": lambda it: ["-d", it.encode().hex(), API],
+    "hex with colons": lambda it: ["-d", it.encode().hex(":").upper(), API],
+    "a cookie": lambda it: ["-b", f"a={it}", API],
+    "upload": lambda it: ["-F", f"file=@/dev/null;filename={it.replace('/', '%2F')}", API],
+}
+
+
+@VERSIONS
+@pytest.mark.parametrize("what", ["placeholder", "real value"])
+@pytest.mark.parametrize("place", PLACES)
+def test_it_is_refused_anywhere_else(
+    holder: Running, https: Upstream, http: Upstream, held: str, version: str, what: str, place: str
+) -> None:
+    """S4: URL, body, other headers, other hosts, plain HTTP, encodings: neither of the two reaches an upstream."""
+    text = held if what == "placeholder" else REAL
+    done = holder.curl(version, "-w", "%{http_code}", *PLACES[place](text))
+    assert done.stdout.endswith(b"403"), done
+    assert (https.seen, http.seen) == ([], [])
+    (event,) = holder.events()
+    assert (event.verdict, event.rule) == ("deny", "credential")
+    assert "TOKEN" in event.reason
+    assert text.lower() not in str(event).lower()
+
+
+def test_the_real_value_from_inside_is_refused_even_at_its_place(holder: Running, https: Upstream, held: str) -> None:
+    """Whoever has it inside has stolen it."""
+    assert holder.status("-H", f"Authorization: Bearer {REAL}", API) == 403
+    assert (https.seen, held in str(https.seen)) == ([], False)
+
+
+@pytest.mark.parametrize("what", ["placeholder", "real value"])
+@pytest.mark.parametrize("header", [["-H", "Content-Encoding: gzip"], []])
+def test_a_compressed_body_is_looked_into(
+    holder: Running, https: Upstream, held: str, what: str, header: list[str]
+) -> None:
+    """S4: whether it says so, or is a file that is uploaded."""
+    text = held if what == "placeholder" else REAL
+    packed = gzip.compress(b"some words " * 50 + text.encode())
+    if not header:
+        packed = b"--boundary\r\n\r\n" + packed + b"\r\n--boundary--"
+    assert holder.status("--data-binary", "@-", *header, API, stdin=packed) == 403
+    assert https.seen == []
+
+
+def test_a_large_body_is_searched_over_its_windows(holder: Running, https: Upstream, held: str) -> None:
+    """S4: wherever it stands in two megabytes."""
+    for at in (0, (1 << 18) - 10, 2_000_000 - 57):
+        body = b"x" * at + held.encode() + b"x" * (2_000_000 - at)
+        assert holder.status("--data-binary", "@-", API, stdin=body) == 403
+    assert https.seen == []
+
+
+@pytest.mark.parametrize("url", ["https://{}.wild.test/", "http://{}.wild.test/", "https://a.{}.wild.test/"])
+@pytest.mark.parametrize("what", ["placeholder", "real value"])
+def test_it_is_refused_in_a_name_before_that_is_resolved(
+    holder: Running, https: Upstream, held: str, url: str, what: str
+) -> None:
+    """S4, N7: below an allowed wildcard, in a CONNECT and in a plain request."""
+    del held
+    connections = https.connections
+    assert holder.status(url.format(HOST_LIKE if what == "real value" else holder.proxy.env["KEY"])) == 403
+    (event,) = holder.events()
+    assert (event.rule, "KEY" in event.reason) == ("credential", True)
+    assert https.connections == connections
+
+
+def test_a_redirect_does_not_carry_it_on(holder: Running, https: Upstream, held: str) -> None:
+    """S4: a client that follows to another host with its header is refused there."""
+    options = ("--location-trusted", "-w", "%{http_code}", "-H", f"Authorization: Bearer {held}")
+    done = holder.curl(*options, f"{API}whoami?header")
+    assert done.stdout.endswith(b"403"), done
+    assert [seen.target for seen in https.seen] == ["/whoami?header"]
+
+
+@VERSIONS
+@pytest.mark.parametrize("how", ["plain", "gzip", "deflate", "header", "base64"])
+def test_an_answer_is_without_it(holder: Running, held: str, version: str, how: str) -> None:
+    """S5: an upstream that says who asked: in a header, the body, a compressed one, over the ends of chunks."""
+    done = holder.curl(version, "-i", "-H", f"Authorization: Bearer {held}", f"{API}whoami?{how}")
+    body = done.stdout
+    assert done.returncode == 0, done
+    assert not [form for form in spellings(REAL.encode()) if form in body]
+    if how == "base64":
+        body = base64.b64decode(body.rpartition(b"\r\n\r\n")[2])
+        assert REAL.encode() not in body
+    expected = 1 if how == "header" else 500
+    shown = quote(held) if how == "header" else held[:-1]  # in base64 the last character shares bits with what follows
+    assert body.count(shown.encode()) == expected
+
+
+def test_an_answer_that_cannot_be_looked_into_is_refused(holder: Running, held: str) -> None:
+    """S5: compressed in a way that was not asked for."""
+    done = holder.curl("-w", "%{http_code}", "-H", f"Authorization: Bearer {held}", f"{API}whoami?br")
+    assert done.stdout.endswith(b"rule: encoding\n502"), done
+
+
+def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> None:
+    """S5: each server-sent event arrives without the credential, and before the next one is sent."""
+    to_one = Injection(name="TOKEN", host="one.test", header="authorization", format="Bearer {}")
+    running = Running(tmp_path, make_plan(RULES, upstream=upstreams, injected=[to_one]), {"TOKEN": REAL})
+    try:
+        placeholder = running.proxy.env["TOKEN"]
+        with running.tls("one.test:443") as sock:
+            sock.sendall(
+                f"GET /events HTTP/1.1\r\nHost: one.test\r\nAuthorization: Bearer {placeholder}\r\n\r\n".encode()
+            )
+            assert b" 200 " in read_head(sock)
+            text, arrivals = b"", list[float]()
+            while text.count(b"\n\n") < 5:
+                text += sock.recv(4096)
+                arrivals += [time.monotonic()] * (text.count(b"\n\n") - len(arrivals))
+    finally:
+        running.close()
+    assert REAL.encode() not in text
+    assert text.replace(b"\r\n", b"").count(b"Bearer ") == 5
+    gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
+    assert min(gaps) > 0.03
+
+
+def test_a_websocket_is_looked_at_both_ways(holder: Running, https: Upstream, held: str) -> None:
+    """S4, S5: a message with the placeholder closes it; the credential of the handshake is put in."""
+    https.messages.clear()
+    client = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+    headers = [(b"Authorization", f"Bearer {held}".encode())]
+    with holder.tls("api.test:443") as sock:
+        sock.sendall(client.send(wsproto.events.Request("api.test", "/ws", extra_headers=headers)))
+        client.receive_data(read_head(sock))
+        assert isinstance(next(client.events()), wsproto.events.AcceptConnection)
+        sock.sendall(client.send(wsproto.events.TextMessage(f"hello {held}")))
+        sock.settimeout(5)
+        assert _ends(sock)
+    assert [event.rule for event in holder.events() if event.verdict == "deny"] == ["credential"]
+    assert [it for it in https.messages if it.strip() != b"close"] == []
+
+
+@pytest.mark.parametrize("line", [b"", b"{}\n", b'{"OTHER": ["a", "b"]}\n', b'{"TOKEN": ["a"]}\n', b"TOKEN=a\n"])
+def test_without_the_value_nothing_is_served(line: bytes) -> None:
+    """S4: a proxy that is to inject and is given nothing does not start, and says so without what it was given."""
+    with pytest.raises(SettingsError, match="did not come") as caught:
+        read_vault([TO_API], io.BytesIO(line))
+    assert caught.value.__cause__ is None
+
+
+def _ends(sock: socket.socket) -> bool:
+    try:
+        while sock.recv(4096):
+            pass
+    except OSError:
+        return False
+    return True
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40), st.lists(st.integers(0, 160), max_size=6))
+def test_a_stream_is_cleaned_wherever_it_is_cut(before: bytes, after: bytes, cuts: list[int]) -> None:
+    """S5: the same bytes come out whatever the chunks, as many as went in."""
+    entry = Entry(TO_API, REAL.encode(), make_placeholder(REAL).encode())
+    vault = Vault([entry])
+    whole = before + REAL.encode() + after + base64.b64encode(before + REAL.encode())
+    cleaner, edges = Cleaner(vault), sorted({0, len(whole), *(it for it in cuts if it < len(whole))})
+    parts = [cleaner.feed(whole[at:to]) for at, to in itertools.pairwise(edges)]
+    out = b"".join([*parts, cleaner.feed(b"", last=True)])
+    assert out == vault.clean(whole)
+    assert REAL.encode() not in out
+    assert len(out) == len(whole)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_no_credential(data: bytes) -> None:
+    """Nothing is found in what does not hold it."""
+    vault = Vault([Entry(TO_API, REAL.encode(), make_placeholder(REAL).encode())])
+    assert vault.find(data) is None
+    assert vault.clean(data) == data

@@ -1,0 +1,219 @@
+"""Logging in once: a token in the keyring or in a file, given to a bottle as a placeholder, and taken away again."""
+
+import json
+import os
+import secrets
+import select
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e_keyring import NOWHERE, give_keyring
+from e2e_terminal import begin_at_terminal
+from e2e_upstream import ALLOWED, Internet
+from e2e_user import User
+
+AGENT = """
+from claude_bottle.declare import NoSection, agent
+from claude_bottle.hookspecs import hookimpl
+from claude_bottle.seam.levels import HostWish
+from claude_bottle.seam.part import Credential, Part
+
+CREDENTIALS = (
+    Credential(name="CODER_TOKEN", host="api.e2e.test", header="Authorization", format="Bearer {}",
+               prefix="coder-oat-", what="a token", how="`coder setup-token` prints one"),
+    Credential(name="CODER_KEY", host="api.e2e.test", header="x-api-key", prefix="coder-api-", what="an API key"),
+)
+
+class Coder:
+    @hookimpl
+    def resolve_plan(self, spec, draft):
+        hosts = (HostWish(host="api.e2e.test"),)
+        return Part(section=NoSection(), argv=("true",), hosts=hosts, credentials=CREDENTIALS)
+
+    @hookimpl
+    def provision_prompt(self, bottle, plan):
+        return None
+
+PLUGIN = agent(Coder(), section=NoSection)
+"""
+METADATA = "Metadata-Version: 2.1\nName: bottle-coder\nVersion: 1.0\nRequires-Dist: claude-bottle-core>=0.1,<0.2\n"
+
+
+@pytest.fixture
+def coder(user: User, tmp_path: Path) -> User:
+    """Somebody with an agent plugin that has two credentials, and with a real keyring, which is a file."""
+    (tmp_path / "login_coder.py").write_text(AGENT)
+    info = tmp_path / "bottle_coder-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(METADATA)
+    (info / "entry_points.txt").write_text("[claude_bottle.agent]\ncoder = login_coder:PLUGIN\n")
+    user.environment |= {
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "CLAUDE_BOTTLE_TRUST": "bottle-coder",
+    }
+    give_keyring(user)
+    user.manifest({"egress": {"private_addresses": ["127.0.0.0/8"]}}, {"agent": "coder"})
+    return user
+
+
+def token(kind: str = "oat") -> str:
+    """Return something that looks like one of its credentials."""
+    return f"coder-{kind}-{secrets.token_hex(16)}"
+
+
+def read_until(terminal: int, text: str) -> str:
+    """Return what a terminal shows, up to a text."""
+    shown = ""
+    while text not in shown:
+        assert select.select([terminal], [], [], 20)[0], shown
+        shown += os.read(terminal, 4096).decode()
+    return shown
+
+
+def preflight(user: User, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return what a dry run shows."""
+    done = user.bottle("start", "reviewer", "--dry-run", "--format=json", env=env)
+    assert done.code == 0, done.err
+    return json.loads(done.out)
+
+
+SEND = (
+    'curl -sS -o /dev/null ${CODER_TOKEN:+-H "Authorization: Bearer $CODER_TOKEN"} '
+    f'${{CODER_KEY:+-H "x-api-key: $CODER_KEY"}} https://{ALLOWED}/;'
+    'printf "%s|%s" "$CODER_TOKEN" "$CODER_KEY"'
+)
+
+
+def holding(user: User, value: str) -> set[str]:
+    """Return the user's files that hold a value."""
+    return {str(it) for it in user.folder.rglob("*") if it.is_file() and value in it.read_text("utf-8", "replace")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "sent"), [("oat", "CODER_TOKEN", "Bearer {}"), ("api", "CODER_KEY", "x-api-key: {}")]
+)
+def test_a_token_is_stored_once_and_used_by_every_bottle(
+    coder: User, internet: Internet, kind: str, name: str, sent: str
+) -> None:
+    """Piped in, told by its prefix, kept by the keyring; the agent holds a placeholder, its host gets the token."""
+    value = token(kind)
+    done = coder.bottle("login", "coder", stdin=f"{value}\n")
+    assert done.code == 0, done.err
+    assert name in done.err
+    assert value not in done.out + done.err
+    assert preflight(coder)["secrets"] == {name: "keyring"}
+    assert list(preflight(coder)["injected"]) == [name]
+    for _ in range(2):
+        internet.seen.clear()
+        started = coder.start("sh", "-c", SEND, options=("--debug",))
+        held = "".join(started.out.split("|"))
+        assert (len(held), held == value, held[:10]) == (len(value), False, value[:10])
+        assert sent.format(value) in internet.seen[0].headers
+        assert f"{name} (keyring)" in started.err
+        assert value not in started.err
+    assert holding(coder, value) == set()  # in its file it is in base64
+    assert len([it for it in (coder.folder / "data").rglob("*") if it.is_file()]) == 1
+
+
+def test_the_host_s_own_variable_goes_first(coder: User) -> None:
+    """What is set now counts before what was stored, and the preflight says which."""
+    coder.bottle("login", "coder", stdin=token())
+    shown = preflight(coder, {"CODER_KEY": token("api")})
+    assert shown["secrets"] == {"CODER_KEY": "the host's environment"}
+    assert list(shown["injected"]) == ["CODER_KEY"]
+    assert "coder-api" not in json.dumps(shown)
+
+
+def test_a_manifest_may_hand_it_over(coder: User) -> None:
+    """Whoever writes the variable into the manifest decides; the preflight says that the agent sees it."""
+    env = {"CODER_TOKEN": "${CODER_TOKEN}"}
+    coder.manifest({"egress": {"private_addresses": ["127.0.0.0/8"]}, "env": env}, {"agent": "coder"})
+    shown = preflight(coder, {"CODER_TOKEN": token()})
+    assert (shown["injected"], shown["env"]["forwarded"]) == ({}, ["CODER_TOKEN"])
+
+
+def test_logout_removes_it(coder: User) -> None:
+    """Nothing is left in the keyring or in the plan; a second one has nothing to do."""
+    coder.bottle("login", "coder", stdin=token())
+    done = coder.bottle("logout", "coder")
+    assert (done.code, "removed CODER_TOKEN" in done.err) == (0, True)
+    assert preflight(coder)["secrets"] == {}
+    assert "nothing is stored" in coder.bottle("logout", "coder").err
+    data = (coder.folder / "data").rglob("*")
+    assert not any("code" in it.read_text().lower() for it in data if it.is_file())
+
+
+def test_another_login_takes_its_place(coder: User) -> None:
+    """Two kinds of credentials of one agent are never stored at once."""
+    coder.bottle("login", "coder", stdin=token())
+    coder.bottle("login", "coder", stdin=token("api"))
+    assert list(preflight(coder)["secrets"]) == ["CODER_KEY"]
+
+
+def test_without_a_keyring_only_a_yes_makes_a_file(coder: User, internet: Internet) -> None:
+    """A file of the user's own, which nobody else can read, and which the preflight names."""
+    coder.environment["PYTHON_KEYRING_BACKEND"] = NOWHERE
+    value = token()
+    refused = coder.bottle("login", "coder", stdin=value)
+    assert (refused.code, "--file" in refused.err, value in refused.err) == (1, True, False)
+    assert holding(coder, value) == set()
+    assert coder.bottle("login", "coder", "--file", stdin=value).code == 0
+    (path,) = holding(coder, value)
+    assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+    assert stat.S_IMODE(Path(path).parent.stat().st_mode) == 0o700
+    assert preflight(coder)["secrets"] == {"CODER_TOKEN": path}
+    internet.seen.clear()
+    coder.start("sh", "-c", SEND)
+    assert f"Bearer {value}" in internet.seen[0].headers
+    coder.bottle("logout", "coder")
+    assert holding(coder, value) == set()
+
+
+def test_it_is_asked_for_without_echo(coder: User) -> None:
+    """At a terminal: it says how to make one, and what is pasted is not shown."""
+    value = token()
+    process, terminal = begin_at_terminal(coder, "login", "coder")
+    asked = read_until(terminal, "not shown):")
+    assert "`coder setup-token` prints one" in asked
+    os.write(terminal, f"{value}\n".encode())
+    shown = read_until(terminal, "as CODER_TOKEN")
+    assert process.wait(10) == 0
+    os.close(terminal)
+    assert value not in shown
+    assert preflight(coder)["secrets"] == {"CODER_TOKEN": "keyring"}
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "said"),
+    [
+        (("coder",), "", "there is nothing on stdin"),
+        (("coder",), "something-else-entirely", "begins with none of coder-oat-…, coder-api-…"),
+        (("coder", "--as", "OTHER"), "x" * 20, "one of CODER_TOKEN, CODER_KEY"),
+        (("coder",), "coder-oat-1", "fewer than 12"),
+        (("coder",), "coder-oat-two words of text here", "cannot stand in a header"),
+        (("shell",), "x" * 20, "the agent shell has no login"),
+        (("codr",), "x" * 20, "did you mean coder?"),
+    ],
+)
+def test_what_cannot_be_stored_is_said(coder: User, words: tuple[str, ...], stdin: str, said: str) -> None:
+    """One error with its cure, without what was pasted, and nothing is stored."""
+    done = coder.bottle("login", *words, "--debug", stdin=stdin)
+    assert done.code in {1, 2}
+    assert said in done.err
+    assert not stdin or stdin not in done.err
+    assert preflight(coder)["secrets"] == {}
+
+
+def test_a_login_that_is_gone_is_one_error(coder: User) -> None:
+    """The keyring was emptied behind our back: the launch stops with the cure, before anything is made."""
+    coder.bottle("login", "coder", stdin=token())
+    for path in (coder.folder / "data").rglob("*.cfg"):
+        path.unlink()
+    done = coder.start("true")
+    assert done.code == 125
+    assert "the login for coder cannot be read: the keyring has no entry claude-bottle/CODER_TOKEN" in done.err
+    assert "bottle login coder" in done.err
