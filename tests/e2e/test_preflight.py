@@ -182,12 +182,6 @@ def test_what_nobody_claims_is_an_error(key: str, change: dict[str, Any], user: 
     assert user.bottle("start", "reviewer", "--dry-run").code == 1
 
 
-def test_the_workspace_is_not_there_yet(user: User) -> None:
-    """S29: `--cwd` asks for a provisioner that is not installed, and says so."""
-    done = user.start("true", options=("--cwd",))
-    assert (done.code, "--cwd" in done.err) == (125, True)
-
-
 def test_the_prompt_is_always_a_file(user: User) -> None:
     """S28: with a prompt it holds the whole of it, without one it is empty."""
     user.manifest(agent={"prompt": "You review.\nCarefully."})

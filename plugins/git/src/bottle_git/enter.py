@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,17 +61,13 @@ def _bring(bottle: Bottle, repository: Repository, at: str) -> None:
     refs = read_refs(repository)
     head = read_head(repository, refs)
     brought = {name: found for name, found in refs.items() if BROUGHT.match(name)}
-    tips = {*brought.values(), *([head.commit] if head.commit else [])}
     with open_scratch(repository) as scratch:
         _borrow_index(scratch, repository)
-        env = {"BOTTLE_AT": at, "BOTTLE_FORM": scratch.form}
-        words = ("pack-objects", "--revs", "--indexed-objects", "--stdout", "-q", "--delta-base-offset")
-        with scratch.file("tips", sorted(tips)) as stdin, scratch.piped(*words, stdin=stdin) as pack:
-            done(bottle, bottle.exec(inside.RECEIVE, stdin=pack, env=env))
+        objects = _pack(scratch, [*brought.values(), *([head.commit] if head.commit else [])])
         state = read_state(scratch)
         name, mail = read_identity(repository)
-        env |= {"BOTTLE_NAME": name, "BOTTLE_MAIL": mail}
-        with streamed(lambda tar: _lay(tar, repository, state, brought, head)) as stream:
+        env = {"BOTTLE_AT": at, "BOTTLE_FORM": scratch.form, "BOTTLE_NAME": name, "BOTTLE_MAIL": mail}
+        with streamed(lambda tar: _lay(tar, repository, state, head, objects, brought)) as stream:
             done(bottle, bottle.exec(inside.LAY, stdin=stream, env=env))
         dirty = state.dirty or not is_committed(scratch, head)
     tree = done(bottle, bottle.exec(inside.SNAPSHOT, env={"BOTTLE_AT": at})).stdout if dirty else b""
@@ -80,6 +76,16 @@ def _bring(bottle: Bottle, repository: Repository, at: str) -> None:
         place = os.fsdecode(path)
         if (nested := open_repository(repository.tree / place)) is not None:
             _bring(bottle, nested, f"{at}/{place}".lstrip("/"))
+
+
+def _pack(scratch: Scratch, tips: Sequence[str]) -> Sequence[Path]:
+    """Return the files of a pack with all that these have, and what is staged. Nobody need index it again inside."""
+    folder = scratch.path / "in"
+    folder.mkdir()
+    words = ("--revs", "--indexed-objects", "-q", "--delta-base-offset", str(folder / "pack"))
+    with scratch.file("tips", sorted(set(tips))) as stdin:
+        scratch.run("pack-objects", *words, stdin=stdin)
+    return sorted(folder.iterdir())
 
 
 def done(bottle: Bottle, result: ExecResult) -> ExecResult:
@@ -164,8 +170,12 @@ def differs(scratch: Scratch, path: bytes, blob: bytes) -> bool:
         return scratch.run("hash-object", "--no-filters", "--stdin", stdin=data).strip() != blob
 
 
-def _lay(tar: Tar, repository: Repository, state: State, refs: Mapping[str, str], head: Head) -> None:
+def _lay(
+    tar: Tar, repository: Repository, state: State, head: Head, objects: Sequence[Path], refs: Mapping[str, str]
+) -> None:
     """Write what `inside.LAY` reads."""
+    for path in objects:
+        tar.take(path.parent, os.fsencode(path.name), ".git/objects/pack/")
     for name, paths in (("clean", state.clean), ("absent", state.absent), ("filtered", state.filtered)):
         tar.add(f".git/bottle/{name}", b"".join(path + b"\0" for path in paths))
     nested = b"".join(path + b"\0" for path in state.nested)

@@ -4,7 +4,7 @@
 of safety, for whatever runs there is confined, but so that a hook that hangs does not keep work from coming out.
 """
 
-__all__ = ["BEGIN", "CLEAR", "LAY", "NO_GIT", "NO_REPOSITORY", "RECEIVE", "SEND", "SNAPSHOT", "UNPACK", "UNREAD"]
+__all__ = ["BEGIN", "CLEAR", "LAY", "NO_GIT", "NO_REPOSITORY", "SEND", "SNAPSHOT", "UNPACK", "UNREAD"]
 
 NO_GIT = 81
 NO_REPOSITORY = 82
@@ -20,21 +20,11 @@ g() {{ git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 -c s
 
 CLEAR = "find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +\n"
 
-RECEIVE = (
+LAY = (
     HEAD
     + """set -e
 mkdir -p "./$BOTTLE_AT"; cd "./$BOTTLE_AT"
 g init -q --template= --object-format="$BOTTLE_FORM" .
-mkdir -p .git/info
-g index-pack --stdin >/dev/null
-"""
-)
-"""A pack on stdin becomes the objects of a new repository."""
-
-LAY = (
-    HEAD
-    + """set -e
-cd "./$BOTTLE_AT"
 tar -x -p -f -
 if [ -n "$BOTTLE_NAME" ]; then git config --global user.name "$BOTTLE_NAME"; fi
 if [ -n "$BOTTLE_MAIL" ]; then git config --global user.email "$BOTTLE_MAIL"; fi
@@ -48,7 +38,7 @@ cat .git/bottle/absent .git/bottle/filtered | g update-index -z --skip-worktree 
 rm -rf .git/bottle
 """
 )
-"""A tar on stdin: HEAD, branches, what the index has, and the files that differ from it."""
+"""A tar on stdin: the objects, HEAD, branches, what the index has, and the files that differ from it."""
 
 PLACE = f"""
 cd "./$BOTTLE_AT" || exit {NO_REPOSITORY}

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO
 
 from bottle_git.source import Repository, read_small
 from claude_bottle.errors import BottleError, UnavailableError
@@ -117,23 +117,6 @@ class Scratch:
             file.write(stdin)
             file.seek(0)
             yield file
-
-    @contextmanager
-    def piped(self, *words: str, stdin: IO[bytes]) -> Generator[BinaryIO]:
-        """Run git and yield its stdout while it comes; BottleError if it fails."""
-        with tempfile.TemporaryFile() as said:
-            with subprocess.Popen(
-                ["git", *words], env=self._env, cwd=self.path, stdin=stdin, stdout=subprocess.PIPE, stderr=said
-            ) as process:
-                assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-                try:
-                    yield cast("BinaryIO", process.stdout)
-                finally:
-                    process.stdout.close()
-                    process.wait()
-            if process.returncode != 0:
-                said.seek(0)
-                raise BottleError(f"git {words[0]}: {last_words(said.read())}")
 
     def lines(self, *words: str, stdin: bytes = b"") -> list[str]:
         """Return the lines of git's stdout."""

@@ -27,9 +27,9 @@ class Tar:
         info.size, info.mode = len(data), 0o644
         self._tar.addfile(info, io.BytesIO(data))
 
-    def take(self, root: Path, path: bytes) -> None:
+    def take(self, root: Path, path: bytes, into: str = "") -> None:
         """Add what lies at a path below `root`; what is gone, or neither file, folder nor link, is passed over."""
-        place, name = os.path.join(os.fsencode(root), path), os.fsdecode(path)  # noqa: PTH118 - a name in bytes
+        place, name = os.path.join(os.fsencode(root), path), into + os.fsdecode(path)  # noqa: PTH118 - a name in bytes
         info = tarfile.TarInfo(name)
         try:
             found = os.lstat(place)
