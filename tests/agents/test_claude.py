@@ -11,6 +11,7 @@ from agents_user import KEY, OTHER, TOKEN, Company
 from e2e_user import Bottle, Done
 from model_claude import ClaudeModel
 
+pytestmark = pytest.mark.timeout(600)  # the first launch of a run fetches the program, or builds an image with it
 Claude = Company[ClaudeModel]
 MODEL = "api.anthropic.com"
 LOGIN = {"ANTHROPIC_API_KEY": KEY, "CLAUDE_CODE_MAX_RETRIES": "0"}

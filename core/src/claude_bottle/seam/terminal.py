@@ -1,6 +1,7 @@
 """The user's own terminal: whether there is one, its state, its size, and writing to it whole."""
 
 import os
+import re
 import select
 import signal
 import termios
@@ -12,9 +13,17 @@ from types import FrameType
 
 from claude_bottle.seam.hearing import heard
 
-__all__ = ["STDERR", "STDIN", "STDOUT", "Write", "has_terminal", "raw", "resizing", "terminal_variables"]
+__all__ = ["STDERR", "STDIN", "STDOUT", "Screen", "Write", "has_terminal", "raw", "resizing", "terminal_variables"]
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+
+USUAL = dict.fromkeys((1, 9, 47, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1047, 1049, 2004), False)
+USUAL |= {7: True, 25: True}
+"""What a terminal's private modes are while a shell has it: no mouse, no second screen, a cursor (xterm's ctlseqs)."""
+
+CHANGES = re.compile(rb"\x1b\[(?:\?([0-9;]+)([hl])|([<>])([0-9]*)u|>4(;[0-9]+)?m)")
+PARTIAL = re.compile(rb"\x1b(?:\[[?<>]?[0-9;]{0,30})?\Z")
+"""The beginning of such a change, at the end of what has come so far."""
 
 
 def has_terminal() -> bool:
@@ -43,13 +52,58 @@ class Write:
                 select.select([], [self._fd], [])
 
 
+class Screen(Write):
+    """A terminal that is written to, and what was switched on it: a program that is killed switches nothing back."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._rest = b""
+        self._modes: dict[int, bool] = {}
+        self._keyboards = 0
+        self._keys = False
+
+    def __call__(self, data: bytes) -> None:
+        """Write all of it, as `Write` does."""
+        super().__call__(data)
+        text = self._rest + data
+        for mode, switch, keyboard, times, keys in CHANGES.findall(text):
+            if mode:
+                self._note(mode, on=switch == b"h")
+            elif keyboard:
+                self._keyboards = max(0, self._keyboards + (1 if keyboard == b">" else -int(times or 1)))
+            else:
+                self._keys = keys not in (b"", b";0")
+        partial = PARTIAL.search(text)
+        self._rest = partial.group() if partial else b""
+
+    def _note(self, modes: bytes, *, on: bool) -> None:
+        for mode in (int(word) for word in modes.split(b";") if word):
+            self._modes.pop(mode, None)
+            if mode in USUAL and USUAL[mode] is not on:
+                self._modes[mode] = on
+
+    def tidy(self) -> None:
+        """Switch back what is not as usual, the last first; nothing is written where all is."""
+        keyboard = b"\x1b[<%du" % self._keyboards if self._keyboards else b""
+        keys = b"\x1b[>4m" if self._keys else b""
+        modes = b"".join(b"\x1b[?%d%c" % (mode, b"hl"[on]) for mode, on in reversed(self._modes.items()))
+        if undo := keyboard + keys + modes:
+            self(b"\x1b[0m" + undo)
+
+
 @contextmanager
-def raw(fd: int, leaving: Callable[[], object] = lambda: None) -> Generator[None]:
-    """Make a terminal raw, and put it back, also when a signal is about to end us: then `leaving` is called, too."""
+def raw(fd: int, leaving: Callable[[], object] = lambda: None) -> Generator[Screen]:
+    """Make a terminal raw and yield the screen to write to; put both back as they were.
+
+    Also when a signal is about to end us: then `leaving` is called, too.
+    """
+    screen = Screen(STDOUT)
     saved = termios.tcgetattr(fd)
 
     def restore() -> None:
-        with suppress(termios.error):  # it may be gone
+        with suppress(OSError):  # it may be gone
+            screen.tidy()
+        with suppress(termios.error):  # as above
             termios.tcsetattr(fd, termios.TCSADRAIN, saved)
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -69,7 +123,7 @@ def raw(fd: int, leaving: Callable[[], object] = lambda: None) -> Generator[None
             if ours:
                 stack.enter_context(heard(ours))
         tty.setraw(fd, termios.TCSADRAIN)
-        yield
+        yield screen
 
 
 @contextmanager

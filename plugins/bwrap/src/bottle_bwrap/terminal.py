@@ -44,9 +44,9 @@ def run_on_terminal(channel: Channel, payload: Mapping[str, object]) -> int:
         master = reply.master()
         stack.callback(os.close, master)
         os.set_blocking(master, False)
-        stack.enter_context(raw(STDIN))
+        screen = stack.enter_context(raw(STDIN))
         stack.enter_context(resizing(lambda lines, columns: set_size(master, lines, columns)))
-        converse(master, reply.socket.fileno())
+        converse(master, reply.socket.fileno(), screen)
         return reply.returncode()
 
 
@@ -55,9 +55,9 @@ def set_size(master: int, lines: int, columns: int) -> None:
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
-def converse(master: int, reply: int) -> None:
+def converse(master: int, reply: int, show: Write) -> None:
     """Move bytes between our terminal and the inner one until the command has ended and all it wrote is shown."""
-    ours, typed, show = select.poll(), b"", Write(STDOUT)
+    ours, typed = select.poll(), b""
     for fd in (STDIN, master, reply):
         ours.register(fd, select.POLLIN)
     while reply not in (ready := dict(ours.poll())):

@@ -67,10 +67,10 @@ def run_on_terminal(place: Place, command: Command, token: str) -> int:
     with ExitStack() as stack:
         stream = engine.start_exec(exec_id, tty=True)
         stack.callback(stream.close)
-        stack.enter_context(raw(STDIN, leave))
+        screen = stack.enter_context(raw(STDIN, leave))
         stack.enter_context(resizing(lambda lines, columns: set_size(engine, exec_id, lines, columns)))
         try:
-            converse(stream)
+            converse(stream, screen)
         except BaseException:  # the terminal is gone, or a signal unwinds us
             leave()
             raise
@@ -90,9 +90,9 @@ def set_size(engine: Engine, exec_id: str, lines: int, columns: int) -> None:
     threading.Thread(target=resize, name="terminal size", daemon=True).start()
 
 
-def converse(stream: Stream) -> None:
+def converse(stream: Stream, show: Write) -> None:
     """Move bytes between our terminal and the inner one until that is closed."""
-    poll, show = select.poll(), Write(STDOUT)
+    poll = select.poll()
     for fd in (STDIN, stream.fileno()):
         poll.register(fd, select.POLLIN)
     while True:
