@@ -4,13 +4,12 @@ import base64
 import binascii
 import importlib
 import os
-import random
 import re
-import string
 import time
 from collections.abc import Callable
 
 import pytest
+from corpus_shapes import ALNUM, CASES, EXAMPLES, some
 from egress_harness import TOKEN
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -18,112 +17,12 @@ from hypothesis import strategies as st
 from bottle_mitmproxy.policy.patterns import LONGEST, PATTERNS
 from bottle_mitmproxy.policy.scanner import WINDOW, find_credential, find_in_url, hits, redact, redact_target
 
-ALNUM = string.ascii_letters + string.digits
-HEX = "0123456789abcdef"
-WORD = ALNUM + "_-"
-
-
-def some(alphabet: str, length: int, seed: int = 7) -> str:
-    """Return a text that looks random and is the same every time."""
-    generator = random.Random(f"{alphabet}{length}{seed}")
-    return "".join(generator.choice(alphabet) for _ in range(length))
-
-
-EXAMPLES = {
-    "a GitHub token": [
-        *(f"gh{kind}_{some(ALNUM, 36)}" for kind in "pousr"),
-        f"github_pat_{some(ALNUM, 22)}_{some(ALNUM, 59)}",
-        TOKEN,
-    ],
-    "a GitLab token": [
-        f"glpat-{some(WORD, 19)}a",
-        f"glrt-t1_{some(ALNUM, 20)}",
-        f"glptt-{some(HEX, 40)}",
-        f"GR1348941{some(ALNUM, 20)}",
-    ],
-    "an AWS access key": [
-        f"AKIA{some('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 16)}",
-        "ASIAIOSFODNN7EXAMPLE",
-        "A3TX0123456789ABCDEF",
-    ],
-    "a Slack token": [
-        f"xoxb-123456789012-1234567890123-{some(ALNUM, 24)}",
-        f"xoxp-1234567890-1234567890-1234567890-{some(HEX, 32)}",
-        f"xoxc-{some(ALNUM, 60)}",
-        f"xapp-1-A0123456789-1234567890123-{some(HEX, 64)}",
-    ],
-    "a Slack webhook": [f"https://hooks.slack.com/services/T0{some(ALNUM, 8)}/B0{some(ALNUM, 8)}/{some(ALNUM, 24)}"],
-    "a Stripe key": [f"sk_live_{some(ALNUM, 24)}", f"rk_live_{some(ALNUM, 99)}", f"whsec_{some(ALNUM, 32)}"],
-    "an Anthropic key": [f"sk-ant-api03-{some(WORD, 93)}AA", f"sk-ant-oat01-{some(WORD, 93)}AA"],
-    "an OpenAI key": [
-        f"sk-{some(ALNUM, 20)}T3BlbkFJ{some(ALNUM, 20)}",
-        f"sk-proj-{some(WORD, 73)}aT3BlbkFJ{some(WORD, 73)}a",
-        f"sk-svcacct-{some(WORD, 60)}a",
-    ],
-    "a Google API key": [f"AIza{some(ALNUM, 35)}"],
-    "a Google client secret": [f"GOCSPX-{some(ALNUM, 28)}"],
-    "a Google access token": [f"ya29.{some(WORD, 150)}a"],
-    "an npm token": [f"npm_{some(ALNUM, 36)}", "//r.test/:_authToken=01234567-89ab-cdef-0123-456789abcdef"],
-    "a PyPI token": [f"pypi-AgEIcHlwaS5vcmc{some(WORD, 150)}a"],
-    "a private key": [
-        f"-----BEGIN {kind}PRIVATE KEY-----\n{some(ALNUM, 64)}\n"
-        for kind in ("", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED ")
-    ]
-    + [
-        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n" + some(ALNUM, 64),
-        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n" + some(ALNUM, 64),
-        '{"key": "-----BEGIN PRIVATE KEY-----\\n' + some(ALNUM, 64) + '\\n"}',
-        "-----BEGIN PRIVATE KEY-----\r\n" + some(ALNUM, 64),
-    ],
-    "a PuTTY private key": [f"PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\n{some(ALNUM, 48)}\n"],
-    "a Twilio key": [f"SK{some(HEX, 32)}"],
-    "a SendGrid key": [f"SG.{some(ALNUM, 22)}.{some(ALNUM, 43)}"],
-    "a Mailchimp key": [f"{some(HEX, 32)}-us12"],
-    "a Mailgun key": [f"key-{some(HEX, 32)}"],
-    "a DigitalOcean token": [f"dop_v1_{some(HEX, 64)}", f"dor_v1_{some(HEX, 64)}"],
-    "a Hugging Face token": [f"hf_{some(ALNUM, 34)}", f"api_org_{some(ALNUM, 34)}"],
-    "a Databricks token": [f"dapi{some(HEX, 32)}", f"dapi{some(HEX, 32)}-2"],
-    "a Telegram bot token": [f"123456789:AA{some(ALNUM, 33)}", f"/bot1234567890:AA{some(ALNUM, 33)}/getMe"],
-    "a Discord bot token": [f"M{some(ALNUM, 23)}.{some(ALNUM, 6)}.{some(ALNUM, 27)}"],
-    "a Discord webhook": [f"https://discord.com/api/webhooks/123456789012345678/{some(ALNUM, 68)}"],
-    "a Square token": [f"sq0csp-{some(ALNUM, 43)}", f"sq0atp-{some(ALNUM, 22)}"],
-    "a Shopify token": [f"shpat_{some(HEX, 32)}"],
-    "an Azure storage key": [f"AccountName=x;AccountKey={some(ALNUM, 86)}==;"],
-    "a Heroku key": [f"HRKU-{some(ALNUM, 60)}"],
-    "a Linear key": [f"lin_api_{some(ALNUM, 40)}"],
-    "a Notion token": [f"ntn_{some(ALNUM, 46)}", f"secret_{some(ALNUM, 43)}"],
-    "a Postman key": [f"PMAK-{some(HEX, 24)}-{some(HEX, 34)}"],
-    "a Doppler token": [f"dp.pt.{some(ALNUM, 43)}", f"dp.st.dev.{some(ALNUM, 43)}"],
-    "a Vault token": [f"hvs.{some(ALNUM, 24)}", f"hvb.{some(ALNUM, 138)}"],
-    "a Terraform token": [f"{some(ALNUM, 14)}.atlasv1.{some(ALNUM, 67)}"],
-    "an Atlassian token": [f"ATATT3{some(ALNUM, 180)}=0A1B2C3D"],
-    "a Grafana token": [f"glsa_{some(ALNUM, 32)}_{some(HEX, 8)}"],
-    "a New Relic key": [f"NRAK-{some(string.ascii_uppercase + string.digits, 27)}"],
-    "a Sentry token": [f"sntryu_{some(HEX, 64)}", f"sntrys_eyJ{some(ALNUM, 120)}"],
-    "a Figma token": [f"figd_{some(ALNUM, 40)}"],
-    "a PlanetScale token": [f"pscale_tkn_{some(ALNUM, 43)}"],
-    "a Supabase token": [f"sbp_{some(HEX, 40)}"],
-    "a Docker Hub token": [f"dckr_pat_{some(ALNUM, 27)}"],
-    "a RubyGems key": [f"rubygems_{some(HEX, 48)}"],
-    "a Groq key": [f"gsk_{some(ALNUM, 52)}"],
-    "an xAI key": [f"xai-{some(ALNUM, 80)}"],
-    "a Perplexity key": [f"pplx-{some(ALNUM, 48)}"],
-    "a Replicate token": [f"r8_{some(ALNUM, 37)}"],
-    "a Tailscale key": [f"tskey-auth-{some(ALNUM, 12)}CNTRL-{some(ALNUM, 32)}"],
-    "an age key": ["AGE-SECRET-KEY-1" + some("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58)],
-    "a 1Password token": [f"ops_eyJ{some(ALNUM, 600)}"],
-    "a Fly.io token": [f"fo1_{some(ALNUM, 43)}"],
-    "an Artifactory key": [f"AKCp{some(ALNUM, 69)}"],
-}
-CASES = [(issuer, example) for issuer, examples in EXAMPLES.items() for example in examples]
-
 
 def test_every_pattern_has_an_example() -> None:
     """No shape is in the table that no test has seen; at least 25 issuers are."""
     assert {pattern.issuer for pattern in PATTERNS} == set(EXAMPLES)
     assert len(EXAMPLES) >= 25
-    found = {id(p) for p in PATTERNS for _, example in CASES if any(p.regex.finditer(example.encode()))}
-    assert len(found) == len(PATTERNS)
+    assert [p for p in PATTERNS if not any(p.regex.search(example.encode()) for _, example in CASES)] == []
 
 
 @pytest.mark.parametrize(("issuer", "example"), CASES)

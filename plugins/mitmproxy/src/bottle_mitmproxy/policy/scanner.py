@@ -3,10 +3,13 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from bottle_mitmproxy.policy.patterns import LONGEST, PATTERNS, SHORTEST, Pattern
+from bottle_mitmproxy.policy.halves import halves
+from bottle_mitmproxy.policy.patterns import LONGEST, PATTERNS, SHORTEST, Pattern, is_placeholder
+from bottle_mitmproxy.policy.unwrap import unwrapped
 
 __all__ = ["WINDOW", "Hit", "find_credential", "find_in_form", "find_in_url", "hits", "redact", "redact_target"]
 
@@ -17,6 +20,11 @@ SHOWN = 1 << 13
 """Characters of a path that are reported; what reads the reports keeps fewer still."""
 
 WORD = re.compile(rb"[A-Za-z0-9_-]{%d,}" % SHORTEST)
+ESCAPES: Mapping[int, re.Pattern[bytes]] = {
+    ord("\\"): re.compile(rb"[nrtbf]|u[0-9A-Fa-f]{4}"),
+    ord("%"): re.compile(rb"[0-9A-Fa-f]{2}"),
+}
+"""What a word begins with that belongs to the character before it: `\\n`, `\\u003d`, `%3D`."""
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -45,36 +53,43 @@ OTHERS = tuple(pattern for pattern in PATTERNS if pattern.kind != "word")
 def hits(data: bytes) -> Iterator[Hit]:
     """Yield every credential in `data`, in no order; two may overlap."""
     for issuer, found in _matches(data):
-        if len(set(found["secret"])) > 1:
+        if not is_placeholder(found["secret"]):
             yield Hit(issuer, *found.span())
 
 
 def _matches(data: bytes) -> Iterator[tuple[str, re.Match[bytes]]]:
     for word in WORD.finditer(data):
         at = word.start()
-        for pattern in WORDS.get(data[at : at + 2], ()):
-            if found := pattern.regex.match(data, at):
-                yield pattern.issuer, found
+        for begin in _beginnings(data, at):
+            for pattern in WORDS.get(data[begin : begin + 2], ()):
+                if found := pattern.regex.match(data, begin):
+                    yield pattern.issuer, found
     for pattern in OTHERS:
         for found in _search(pattern, data):
             yield pattern.issuer, found
 
 
+def _beginnings(data: bytes, at: int) -> tuple[int, ...]:
+    """Return where a word begins, and where it does if its first characters are the end of an escape."""
+    escape = ESCAPES.get(data[at - 1]) if at else None
+    rest = escape.match(data, at) if escape else None
+    return (at, rest.end()) if rest else (at,)
+
+
 def _search(pattern: Pattern, data: bytes) -> Iterator[re.Match[bytes]]:
     for literal in pattern.literals:
         at = data.find(literal)
-        if pattern.kind == "inside" and at >= 0:
-            yield from pattern.regex.finditer(data)
-            return
         while at >= 0:
-            if found := pattern.regex.match(data, at):
-                yield found
+            for begin in (at - before for before in pattern.before if before <= at):
+                if found := pattern.regex.match(data, begin):
+                    yield found
             at = data.find(literal, at + len(literal))
 
 
 def find_credential(data: bytes) -> str | None:
-    """Return the issuer of the first credential that is found in `data`, None if there is none."""
-    return next((hit.issuer for part in _windows(data) for hit in hits(part)), None)
+    """Return the issuer of a credential that is in `data` as it is or in another form, None if there is none."""
+    parts = chain(_windows(data), unwrapped(data), halves(data))
+    return next((hit.issuer for part in parts for hit in hits(part)), None)
 
 
 def find_in_url(target: bytes) -> str | None:
