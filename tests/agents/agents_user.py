@@ -67,7 +67,7 @@ def open_company(pair: Pair, cache: Path, folder: Path, model: type[M]) -> Itera
     user = User(server.config(), {"backend": pair.backend, "proxy": pair.proxy})
     user.environment |= {
         "XDG_CACHE_HOME": str(cache),
-        "npm_config_cache": os.environ.get("npm_config_cache", str(Path.home() / ".npm")),
+        "npm_config_cache": os.environ.get("npm_config_cache", str(Path.home() / ".npm")),  # noqa: SIM112 - npm's own spelling
     }
     if "DOCKER_HOST" in os.environ:
         user.environment["DOCKER_HOST"] = os.environ["DOCKER_HOST"]

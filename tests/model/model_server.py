@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
 
-from claude_bottle.testing.upstream import make_context
+from claude_bottle.testing.authority import Authority
 
 __all__ = ["Answer", "ModelServer", "Request", "sse"]
 
@@ -47,7 +47,9 @@ class ModelServer:
         self.address = address
         self.seen: list[Request] = []
         self.ca = folder / "model-authority.pem"
-        context = make_context(folder, self.ca, AUTHORITY, self.names)
+        authority = Authority(AUTHORITY)
+        self.ca.write_bytes(authority.pem)
+        context = authority.context(self.names)
         handler = type("Handler", (Handler,), {"model": self})
         self._secure, self._plain = (ThreadingHTTPServer((address, port), handler) for port in ports)
         self._secure.socket = context.wrap_socket(self._secure.socket, server_side=True, do_handshake_on_connect=False)

@@ -37,11 +37,18 @@ PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SPARE = 16  # processes beside the agent's own that its control group must have room for
 
 
+def quiet(_line: str) -> None:
+    """Tell nobody."""
+
+
 class Wants(NamedTuple):
     """The agent's programs, and how the user is told of work that takes long."""
 
-    programs: Sequence[Program]
-    say: Callable[[str], None]
+    programs: Sequence[Program] = ()
+    say: Callable[[str], None] = quiet
+
+
+NOTHING = Wants()
 
 
 class BwrapSite:
@@ -157,7 +164,7 @@ class BwrapSite:
         write_record(self.folder, record)
 
 
-def open_site(slug: str, bottle: str, launch: Launch, wants: Wants) -> BwrapSite:
+def open_site(slug: str, bottle: str, launch: Launch, wants: Wants = NOTHING) -> BwrapSite:
     """Claim a name and a folder, and where we are root a uid for the sandbox and another for the proxy."""
     with ExitStack() as stack:
         leases = lease_uids(2) if os.getuid() == 0 else ()
