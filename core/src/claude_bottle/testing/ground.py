@@ -54,10 +54,10 @@ class Ground(NamedTuple):
         """The entry point's target, for another process to load."""
         return self.loaded.record.target
 
-    def find(self, name: str | None = None) -> Bottle:
-        """Return a bottle that runs, or the only one, as any other terminal has it."""
-        found = [it for it in self.hooks.list_bottles() or () if name in {None, it.name}]
-        assert len(found) == 1, f"list_bottles has {[it.name for it in found]}"
+    def find(self, name: str) -> Bottle:
+        """Return a bottle that runs, as any other terminal has it."""
+        found = [it for it in self.hooks.list_bottles() or () if it.name == name]
+        assert len(found) == 1, f"list_bottles has {name} {len(found)} times"
         return found[0]
 
     @contextmanager
@@ -109,10 +109,10 @@ def ground_of(loaded: Loaded, section: Mapping[str, Any]) -> Generator[Ground]:
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
         yield Ground(loaded, section, folder)
         left = [str(path) for path in folder.glob("claude-bottle/*/*")]
-        bottles = loaded.hooks.list_bottles()
+        bottles = [it.name for it in loaded.hooks.list_bottles() or () if it.slug.endswith(f"-{os.getpid()}")]
     shutil.rmtree(folder)
     assert left == []
-    assert not bottles
+    assert bottles == []
 
 
 class GroundFixtures:
@@ -144,7 +144,7 @@ class GroundFixtures:
     @pytest.fixture(params=["own", "found"])
     def either(self, request: pytest.FixtureRequest, ground: Ground, bottle: Bottle) -> Bottle:
         """It, as its launcher has it, and as any other terminal has it."""
-        return bottle if request.param == "own" else ground.find()
+        return bottle if request.param == "own" else ground.find(bottle.name)
 
     @pytest.fixture
     def lack(self) -> Callable[[str], None]:

@@ -1,5 +1,6 @@
 """The contracts of provisioners and agents, on a bottle that confines nothing or on a backend of this machine."""
 
+import os
 from collections.abc import Generator, Mapping
 from typing import Any, ClassVar
 
@@ -41,7 +42,7 @@ class Inside(Contract):
     @pytest.fixture
     def held(self, ground: Ground) -> Generator[Held]:
         """A bottle of this test's own."""
-        with ground.start("inside") as held:
+        with ground.start(f"inside-{os.getpid()}") as held:
             yield held
 
     @pytest.fixture

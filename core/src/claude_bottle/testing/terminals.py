@@ -29,8 +29,8 @@ if os.isatty(0):
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from importlib.metadata import EntryPoint
-found, = EntryPoint("", sys.argv[1], "").load().impl.list_bottles()
-code = found.attach(sys.argv[2:])
+found, = (it for it in EntryPoint("", sys.argv[1], "").load().impl.list_bottles() if it.name == sys.argv[2])
+code = found.attach(sys.argv[3:])
 print(f"code={code}", file=sys.stderr)
 """
 
@@ -38,13 +38,13 @@ print(f"code={code}", file=sys.stderr)
 class User:
     """A user at a terminal: types, reads the screen, changes the window."""
 
-    def __init__(self, target: str, argv: Sequence[str], env: dict[str, str] | None = None) -> None:
+    def __init__(self, target: str, name: str, argv: Sequence[str], env: dict[str, str] | None = None) -> None:
         self.master, self.slave = pty.openpty()
         self.resize(24, 80)
         self.before = termios.tcgetattr(self.slave)
         self.screen = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", ATTACH, target, *argv],
+            [sys.executable, "-c", ATTACH, target, name, *argv],
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,
@@ -97,7 +97,7 @@ printf '\033[?1049l%s' "$key"; stty "$saved"
 FOLLOWED = """
 import os, sys, time
 from importlib.metadata import EntryPoint
-found, = EntryPoint("", sys.argv[1], "").load().impl.list_bottles()
+found, = (it for it in EntryPoint("", sys.argv[1], "").load().impl.list_bottles() if it.name == sys.argv[2])
 found.attach(["true"])
 print("ended", file=sys.stderr, flush=True)
 time.sleep(0.3)
@@ -114,7 +114,7 @@ class TerminalContract:
         with contextlib.ExitStack() as stack:
 
             def begin(*argv: str) -> User:
-                user = User(ground.target, argv)
+                user = User(ground.target, bottle.name, argv)
                 stack.callback(user.close)
                 return user
 
@@ -238,7 +238,7 @@ class TerminalContract:
         data = os.urandom(1 << 20) * 50
         script = "test -t 0 || test -t 1 || echo none >&2; cat; exit 9"
         done = subprocess.run(
-            [sys.executable, "-c", ATTACH, ground.target, "sh", "-c", script],
+            [sys.executable, "-c", ATTACH, ground.target, bottle.name, "sh", "-c", script],
             input=data,
             capture_output=True,
             check=False,
@@ -252,7 +252,7 @@ class TerminalContract:
         with open(__file__, "rb") as source:  # noqa: PTH123 - a descriptor is what this is about
             script = "readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"
             done = subprocess.run(
-                [sys.executable, "-c", ATTACH, ground.target, "sh", "-c", script],
+                [sys.executable, "-c", ATTACH, ground.target, bottle.name, "sh", "-c", script],
                 stdin=source,
                 capture_output=True,
                 check=True,
@@ -263,7 +263,9 @@ class TerminalContract:
     def test_input_that_follows_is_left_alone(self, ground: Ground, bottle: Bottle) -> None:
         """Once the command has ended, nothing more is taken from our stdin."""
         piped = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        with subprocess.Popen([sys.executable, "-c", FOLLOWED, ground.target], text=True, **piped) as process:
+        with subprocess.Popen(
+            [sys.executable, "-c", FOLLOWED, ground.target, bottle.name], text=True, **piped
+        ) as process:
             assert process.stderr is not None
             assert process.stderr.readline() == "ended\n"
             said, _ = process.communicate("later", timeout=20)
