@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bottle_mitmproxy.policy.vault import Vault
 from bottle_mitmproxy.sidecar import lean
 
 lean.install()
@@ -95,9 +96,9 @@ def test_what_is_overridden_is_there() -> None:
         (websocket.WebsocketConnection.__mro__[-2], stream.CheckedWebsocket),
     ):
         overridden = {name for name in vars(ours) if callable(getattr(ours, name)) and not name.startswith("__")}
-        private = {"_answer", "_hold", "_is_no_head"}
+        private = {"_answer", "_carries", "_hold", "_is_no_head"}
         assert {name for name in overridden - private if not hasattr(theirs, name)} == set()
-    stream.check_websockets()
+    stream.check_websockets(Vault())
     assert websocket.WebsocketConnection is stream.CheckedWebsocket
     source = (PROXY / "layers" / "websocket.py").read_text()
     assert source.count("= WebsocketConnection(") == 2
