@@ -96,7 +96,7 @@ def test_what_is_overridden_is_there() -> None:
         (websocket.WebsocketConnection.__mro__[-2], stream.CheckedWebsocket),
     ):
         overridden = {name for name in vars(ours) if callable(getattr(ours, name)) and not name.startswith("__")}
-        private = {"_answer", "_hold", "_is_no_head"}
+        private = {"_answer", "_carries", "_hold", "_is_no_head"}
         assert {name for name in overridden - private if not hasattr(theirs, name)} == set()
     stream.check_websockets(Vault())
     assert websocket.WebsocketConnection is stream.CheckedWebsocket

@@ -176,14 +176,14 @@ def test_importing_the_plugin_costs_nothing() -> None:
 
 
 def test_the_traits_are_honest() -> None:
-    """A process of this machine or an image, either way of listening; it injects nothing."""
+    """A process of this machine or an image, either way of listening; it injects credentials."""
     assert PLUGIN.kind == "proxy"
     traits = PLUGIN.proxy_traits
     assert traits is not None
     assert (traits.runs, traits.listen, traits.inject) == (
         frozenset({"process", "image"}),
         frozenset({"fd", "tcp"}),
-        False,
+        True,
     )
 
 
