@@ -14,7 +14,7 @@ PROXY_EXPORT := uv export --quiet --package bottle-mitmproxy --no-emit-workspace
 PROXY_PINS := uv pip compile --quiet - --no-deps --python-version 3.11 --python-platform linux --generate-hashes \
     --no-annotate --no-header
 
-.PHONY: help demo test check pytest test-user bench crowd constraints clean setup-run setup-dev
+.PHONY: help demo test check pytest test-user bench crowd corpus constraints clean setup-run setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ bench: setup-dev ## the benchmarks of docs/benchmarks.md, never part of the test
 
 crowd: setup-dev ## sixty bottles at once on an engine (ARGS=N: another number), and that nothing is left of them
 	@$(IN_ENV) python3 bench/crowd.py $(ARGS)
+
+corpus: setup-dev ## the corpus of docs/credentials.md through every proxy, also one that takes minutes
+	@$(IN_ENV) BOTTLE_CORPUS=all $(BIN)/python -m pytest tests/matrix/test_credentials.py $(ARGS)
 
 constraints: ## pin and hash anew what the pyproject files ask for (needs uv)
 	uv lock --upgrade

@@ -9,6 +9,7 @@ import pytest
 # With `--import-mode=importlib` no folder of tests is on the path; the helpers' names are unique in the repository.
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "plugins" / "mitmproxy" / "tests"))  # the corpus of credentials
 
 from e2e_upstream import ALLOWED, Internet
 from e2e_user import Bottle, User

@@ -7,9 +7,11 @@ import random
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 from corpus_forms import FORM, JSON, TEXT, Sent, post
 from corpus_shapes import ALNUM, BASE64, WORD, some
+from corpus_texts import ENV_EXAMPLE, SECRETS_PAGE, SYSTEM
 
 __all__ = ["EVERYDAY"]
 
@@ -88,52 +90,6 @@ def read(text: str) -> Sent:
     return claude({"type": "text", "text": "".join(f"{n:>6}\t{line}\n" for n, line in enumerate(text.splitlines(), 1))})
 
 
-SYSTEM = (
-    """You are an agent for software. Never print secrets, keys, tokens or passwords; ask before you push.
-abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid
-If a command needs a credential, tell the user to set ANTHROPIC_API_KEY or GITHUB_TOKEN; never echo "$GITHUB_TOKEN".
-"""
-    * 40
-)
-
-ENV_EXAMPLE = f"""# copy to .env
-GITHUB_TOKEN=${{GITHUB_TOKEN}}
-GITHUB_TOKEN=ghp_{"x" * 36}
-GITLAB_TOKEN=glpat-{"x" * 20}
-OPENAI_API_KEY=sk-...
-OPENAI_API_KEY=sk-proj-your-key-here-and-nothing-else-in-this-place-at-all
-ANTHROPIC_API_KEY=sk-ant-api03-your-api-key-here-000000000000
-ANTHROPIC_API_KEY=sk-ant-...
-AWS_ACCESS_KEY_ID=AKIA{"IOSFODNN7EXAMPLE"}
-AWS_SECRET_ACCESS_KEY={"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
-AWS_SECRET_ACCESS_KEY=<your secret access key>
-STRIPE_SECRET_KEY=sk_test_{some(ALNUM, 24)}
-STRIPE_WEBHOOK_SECRET=whsec_{"x" * 32}
-SLACK_BOT_TOKEN=xoxb-your-token
-SENDGRID_API_KEY=SG.{"x" * 22}.{"y" * 43}
-DATABASE_URL=postgres://user:password@localhost:5432/app
-SECRET_KEY_BASE={sha(64)}
-JWT_SECRET=change-me
-TWILIO_AUTH_TOKEN={"0" * 32}
-TWILIO_ACCOUNT_SID=AC{sha(16)}
-NPM_TOKEN=npm_{"X" * 36}
-HF_TOKEN=hf_{"x" * 34}
-GOOGLE_APPLICATION_CREDENTIALS=/secrets/service-account.json
-AZURE_STORAGE_CONNECTION_STRING=DefaultEndpointsProtocol=https;AccountName=NAME;AccountKey=KEY;EndpointSuffix=core.windows.net
-"""
-
-SECRETS_PAGE = r"""# Keeping secrets out of git
-GitHub's tokens begin with `ghp_`, `gho_`, `ghu_`, `ghs_` or `github_pat_`, Slack's with `xoxb-`, Stripe's with `sk_live_`.
-A rule for them: `\b(ghp|gho)_[A-Za-z0-9]{36}\b`, `AKIA[0-9A-Z]{16}`, `sk-ant-api03-[\w-]{93}AA`, `AIza[0-9A-Za-z_-]{35}`,
-`xox[baprs]-[0-9]{10,13}-[0-9]{10,13}[a-zA-Z0-9-]*`, `-----BEGIN (RSA|EC|OPENSSH) PRIVATE KEY-----`, `SK[0-9a-f]{32}`.
-A key file begins with -----BEGIN PRIVATE KEY----- and ends with -----END PRIVATE KEY-----; never commit one.
-`kubectl create secret generic db --from-literal=password=hunter2`, `vault kv get secret/app`, `export VAULT_TOKEN=hvs....`
-`curl -H "Authorization: Bearer $TOKEN" https://api.example.com/`, `git clone https://$USER:$TOKEN@github.com/o/r`
-`//registry.example.com/:_authToken=${NPM_TOKEN}`, `pip config set global.index-url https://user:pass@host/simple`
-`TOKEN = "ghp_" + "0" * 36  # not a real one`, `assert redact("sk_live_" + "a" * 24) == "[a Stripe key]"`
-"""
-
-
 def identifiers() -> str:
     """Return hashes and names of every sort that logs and answers are full of."""
     kinds: list[Callable[[], str]] = [
@@ -206,14 +162,18 @@ def pack() -> bytes:
     )
 
 
-def samples() -> Iterator[tuple[str, Sent]]:
-    """Yield each sample with its name."""
+def large() -> Iterator[tuple[str, Sent]]:
+    """Yield what is large."""
     png = "iVBORw0KGgo" + b64(MB * 3 // 4)
     image = {"type": "base64", "media_type": "image/png", "data": png}
     yield "an image of 1 MB in base64, as the agent sends it", claude({"type": "image", "source": image})
     yield "the same as a data URL", post(json.dumps({"url": f"data:image/png;base64,{png}"}), JSON)
     yield "a document of 1 MB in base64, in lines", post(base64.encodebytes(dice.randbytes(MB * 3 // 4)), TEXT)
     yield "an archive of 5 MB", post(dice.randbytes(5 * MB), "application/gzip")
+
+
+def locks() -> Iterator[tuple[str, Sent]]:
+    """Yield files that pin what is installed."""
     yield "package-lock.json", read(package_lock())
     yield (
         "yarn.lock",
@@ -244,6 +204,10 @@ def samples() -> Iterator[tuple[str, Sent]]:
         "flake.lock",
         read(json.dumps({f"i{n}": {"narHash": f"sha256-{b64(32)}", "rev": sha()} for n in range(300)}, indent=1)),
     )
+
+
+def code() -> Iterator[tuple[str, Sent]]:
+    """Yield code, and what git says of it."""
     yield "minified code", read(minified())
     yield (
         "a source map",
@@ -282,6 +246,10 @@ def samples() -> Iterator[tuple[str, Sent]]:
         post(json.dumps({"md5": [sha(16) for _ in range(4000)], "sha": [sha() for _ in range(4000)]}), JSON),
     )
     yield "arrays of words", post(json.dumps([some(ALNUM, 8 + n % 40, n) for n in range(20_000)]), JSON)
+
+
+def texts() -> Iterator[tuple[str, Sent]]:
+    """Yield texts that speak of secrets, and what is public of them."""
     yield ".env.example", read(ENV_EXAMPLE)
     yield "a page about secrets", read(SECRETS_PAGE)
     yield "JSON Web Tokens", read(lines(lambda _: jwt(), 200))
@@ -321,6 +289,10 @@ def samples() -> Iterator[tuple[str, Sent]]:
             )
         ),
     )
+
+
+def outputs() -> Iterator[tuple[str, Sent]]:
+    """Yield what programs print, and what is made for them."""
     yield (
         "embeddings",
         post(
@@ -336,6 +308,10 @@ def samples() -> Iterator[tuple[str, Sent]]:
         "a log of CI with colours",
         read(lines(lambda n: f"\x1b[32mok\x1b[0m {n} {sha(4)} {dice.random():.3f}s", 3000)),
     )
+
+
+def requests() -> Iterator[tuple[str, Sent]]:
+    """Yield requests that are no JSON."""
     yield (
         "an upload of several files",
         post(
@@ -375,4 +351,4 @@ def samples() -> Iterator[tuple[str, Sent]]:
     yield "a path of hashes", Sent(f"/{sha()}/blob/{sha(32)}/packages/{some(ALNUM, 30)}/{uid()}/file-{sha(4)}.tar.gz")
 
 
-EVERYDAY: Mapping[str, Sent] = dict(samples())
+EVERYDAY: Mapping[str, Sent] = dict(chain(large(), locks(), code(), texts(), outputs(), requests()))

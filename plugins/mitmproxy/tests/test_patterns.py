@@ -96,10 +96,10 @@ def test_random_data_has_no_credential(encode: Callable[[bytes], bytes]) -> None
     "data", [os.urandom(1 << 20), base64.b64encode(os.urandom(750_000)), b"a b-c. d_e f " * 80_000]
 )
 def test_a_megabyte_is_looked_through_in_a_blink(data: bytes) -> None:
-    """A request of everyday size costs little: well under 0.1 s of CPU for 1 MB, on a slow machine too."""
+    """A request of everyday size costs little: well under a quarter of a second of CPU for 1 MB, all forms undone."""
     begin = time.process_time()
     find_credential(data)
-    assert time.process_time() - begin < 0.1
+    assert time.process_time() - begin < 0.25
 
 
 @pytest.mark.parametrize("literal", sorted({literal for pattern in PATTERNS for literal in pattern.literals}))
@@ -123,6 +123,14 @@ def test_a_target_is_written_down_without_values() -> None:
     """S6: of a query the names alone, of a path no credential, however it is encoded."""
     assert redact_target(f"/a/{TOKEN}/b?x=1&y=2&flag") == "/a/[a GitHub token]/b?x=…&y=…&…"
     assert TOKEN[4:] not in redact_target(f"/a/%67hp_{TOKEN[4:]}?{TOKEN}={TOKEN}")
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, binascii.hexlify])
+def test_a_target_is_written_down_without_encoded_values(encode: Callable[[bytes], bytes]) -> None:
+    """S6: where a path or a name has a credential in another form, nothing of it is kept."""
+    coded = encode(TOKEN.encode()).decode()
+    assert redact_target(f"/raw/{coded}?x=1") == "[a GitHub token]?x=…"
+    assert redact_target(f"/raw?{coded}=1") == "/raw?[a GitHub token]"
 
 
 def test_a_url_is_looked_at_with_its_encoding_undone() -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from bottle_mitmproxy.policy.unwrap import Batch
+from bottle_mitmproxy.policy.unwrap import Batch, windows
 
 __all__ = ["HALF", "halves"]
 
@@ -27,14 +27,15 @@ FIELD = re.compile(rb"[\w+/=.:%%~-]{%d}[!-%%'-~]{0,%d}" % (HALF, REACH))
 def halves(data: bytes) -> Iterator[bytes]:
     """Yield each two neighbours as one, many in a part, with a line break between them."""
     batch = Batch()
-    for cut in NEXT_STRING.finditer(data):
-        left = data[_string(data, cut.start()) : cut.start()]
-        if _fits(left) and (right := STRING.match(data, cut.end())):
-            yield from batch.add(left + right[0])
-    for cut in NEXT_FIELD.finditer(data):
-        left = data[data.rfind(b"=", max(0, cut.start() - REACH), cut.start()) + 1 : cut.start()]
-        if _fits(left) and (right := FIELD.match(data, cut.end())):
-            yield from batch.add(unquote_to_bytes(left + right[0]))
+    for first, last in windows(data):
+        for cut in NEXT_STRING.finditer(data, first, last):
+            left = data[_string(data, cut.start()) : cut.start()]
+            if _fits(left) and (right := STRING.match(data, cut.end())):
+                yield from batch.add(left + right[0])
+        for cut in NEXT_FIELD.finditer(data, first, last):
+            left = data[data.rfind(b"=", max(0, cut.start() - REACH), cut.start()) + 1 : cut.start()]
+            if _fits(left) and (right := FIELD.match(data, cut.end())):
+                yield from batch.add(unquote_to_bytes(left + right[0]))
     yield from batch.rest()
 
 

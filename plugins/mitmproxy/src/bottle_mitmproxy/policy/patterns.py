@@ -26,8 +26,10 @@ LINE = rb"(?:\s|\\+[nr]|\\*\"(?:\s|\\+[nr])*,(?:\s|\\+[nr])*\\*\")+"
 EQUALS = rb"\\?[\"']?\s{0,9}(?::|=|=>|:=)\s{0,9}\\?[\"']?"  # of a setting, also in JSON in a string of JSON
 
 MADE_UP = 3
-BY_HAND = re.compile(rb"example|placeholder|your[_-]|changeme|redacted", re.IGNORECASE)
-"""Words with which documentation fills a secret; one of issuer's making has them once in ten million times, or less."""
+BY_HAND = re.compile(
+    rb"example|placeholder|changeme|redacted|your[_-](?:\w+[_-])?(?:api|key|token|secret)", re.IGNORECASE
+)
+"""Words with which documentation fills a secret; a drawn one has such a word less than once in a million times."""
 
 
 class Pattern(NamedTuple):

@@ -8,23 +8,15 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from bottle_mitmproxy.policy.halves import halves
-from bottle_mitmproxy.policy.patterns import LONGEST, PATTERNS, SHORTEST, Pattern, is_placeholder
-from bottle_mitmproxy.policy.unwrap import unwrapped
+from bottle_mitmproxy.policy.patterns import PATTERNS, SHORTEST, Pattern, is_placeholder
+from bottle_mitmproxy.policy.unwrap import WINDOW, behind_escape, unwrapped, windows
 
 __all__ = ["WINDOW", "Hit", "find_credential", "find_in_form", "find_in_url", "hits", "redact", "redact_target"]
-
-WINDOW = 1 << 18
-"""Bytes that are searched in one go: no single step may hold up the other connections of the proxy."""
 
 SHOWN = 1 << 13
 """Characters of a path that are reported; what reads the reports keeps fewer still."""
 
 WORD = re.compile(rb"[A-Za-z0-9_-]{%d,}" % SHORTEST)
-ESCAPES: Mapping[int, re.Pattern[bytes]] = {
-    ord("\\"): re.compile(rb"[nrtbf]|u[0-9A-Fa-f]{4}"),
-    ord("%"): re.compile(rb"[0-9A-Fa-f]{2}"),
-}
-"""What a word begins with that belongs to the character before it: `\\n`, `\\u003d`, `%3D`."""
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
@@ -60,20 +52,13 @@ def hits(data: bytes) -> Iterator[Hit]:
 def _matches(data: bytes) -> Iterator[tuple[str, re.Match[bytes]]]:
     for word in WORD.finditer(data):
         at = word.start()
-        for begin in _beginnings(data, at):
+        for begin in {at, behind_escape(data, at)}:
             for pattern in WORDS.get(data[begin : begin + 2], ()):
                 if found := pattern.regex.match(data, begin):
                     yield pattern.issuer, found
     for pattern in OTHERS:
         for found in _search(pattern, data):
             yield pattern.issuer, found
-
-
-def _beginnings(data: bytes, at: int) -> tuple[int, ...]:
-    """Return where a word begins, and where it does if its first characters are the end of an escape."""
-    escape = ESCAPES.get(data[at - 1]) if at else None
-    rest = escape.match(data, at) if escape else None
-    return (at, rest.end()) if rest else (at,)
 
 
 def _search(pattern: Pattern, data: bytes) -> Iterator[re.Match[bytes]]:
@@ -104,13 +89,11 @@ def find_in_form(body: bytes) -> str | None:
 
 
 def _windows(data: bytes) -> Iterator[bytes]:
-    """Yield parts that overlap by as much as a credential can be long."""
-    for at in range(0, len(data), WINDOW):
-        yield data[at : at + WINDOW + LONGEST]
+    return (data[at:end] for at, end in windows(data))
 
 
 def redact(text: str) -> str:
-    """Return the text with every credential replaced by its issuer's name in brackets.
+    """Return the text with each credential replaced by its issuer's name; the whole text if one is in another form.
 
     What does not print is percent-encoded: the text is read on terminals, which obey some of it.
     """
@@ -120,7 +103,10 @@ def redact(text: str) -> str:
         if hit.start >= done:
             safe += data[done : hit.start] + f"[{hit.issuer}]".encode()
         done = max(done, hit.end)
-    text = (safe + data[done:]).decode("utf-8", "replace")
+    safe += data[done:]
+    if issuer := find_credential(safe):
+        return f"[{issuer}]"
+    text = safe.decode("utf-8", "replace")
     return "".join(it if it.isprintable() else quote(it) for it in text)
 
 

@@ -6,16 +6,19 @@ to a depth of three: base64 in an escaped string in a form is found, a fourth wr
 
 import re
 from binascii import a2b_base64, unhexlify
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes
 
 from bottle_mitmproxy.policy.patterns import LONGEST
 
-__all__ = ["DEEPEST", "Batch", "unwrapped"]
+__all__ = ["DEEPEST", "WINDOW", "Batch", "behind_escape", "unwrapped", "windows"]
 
 DEEPEST = 3
-STEP, OVERLAP = 1 << 18, 2 * LONGEST
-"""Bytes that are undone in one go, and once more with those before them; multiples of four, as base64 needs it."""
+WINDOW, OVERLAP = 1 << 18, 2 * LONGEST
+"""Bytes that one step looks at, and so many of the next: no single step may hold up the proxy's other connections.
+
+Both are multiples of four, as base64 needs it.
+"""
 
 RUN = re.compile(rb"[A-Za-z0-9+/_-]{26,}")
 """Base64 or hexadecimal of twenty bytes, the shortest credential, or more; or a path, or a long name."""
@@ -32,6 +35,13 @@ REACH = 1 << 10
 """Bytes on either side of something encoded that belong to the same value."""
 
 
+ESCAPES: Mapping[int, re.Pattern[bytes]] = {
+    ord("\\"): re.compile(rb"[nrtbf]|u[0-9A-Fa-f]{4}"),
+    ord("%"): re.compile(rb"[0-9A-Fa-f]{2}"),
+}
+"""What a word begins with that belongs to the character before it: `\\n`, `\\u003d`, `%3D`."""
+
+
 class Batch:
     """Small pieces, gathered so that they are looked at together; a line break keeps them apart."""
 
@@ -43,7 +53,7 @@ class Batch:
         """Take a piece; yield what has been gathered when it is enough."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size >= STEP:
+        if self._size >= WINDOW:
             yield from self.rest()
 
     def rest(self) -> Iterator[bytes]:
@@ -63,24 +73,48 @@ def unwrapped(data: bytes, depth: int = DEEPEST) -> Iterator[bytes]:
             yield from unwrapped(part, depth - 1)
 
 
+def windows(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield beginnings and ends of parts that overlap by as much as a credential in any form can be long."""
+    for at in range(0, len(data), WINDOW):
+        yield at, min(at + WINDOW + OVERLAP, len(data))
+
+
+def behind_escape(data: bytes, at: int) -> int:
+    """Return where a word begins: here, or behind the end of an escape that looks like its first characters."""
+    escape = ESCAPES.get(data[at - 1]) if at else None
+    rest = escape.match(data, at) if escape else None
+    return rest.end() if rest else at
+
+
 def _encoded(data: bytes) -> Iterator[bytes]:
     """Yield what is in base64, of either alphabet and also over lines, and in hexadecimal."""
     batch, done = Batch(), 0
-    for found in RUN.finditer(data):
-        start, end = found.span()
+    for start, end in _runs(data):
         if start < done:
             continue
-        run, done = _lines(data, start, end) if end - start in WRAPPED else (found[0], end)
-        if len(run) > STEP:
-            decode = unhexlify if HEX.fullmatch(run) and len(run) % 2 == 0 else _base64
-            yield from (decode(run[at : at + STEP + OVERLAP]) for at in range(0, len(run), STEP))
-            continue
-        for piece in _short(run):
-            yield from batch.add(piece)
+        run = data[start:end]
+        if end - start in WRAPPED:
+            run, done = _lines(data, start, end)
+        for at in range(0, len(run), WINDOW):
+            for piece in _readings(run[at : at + WINDOW + OVERLAP]):
+                yield from batch.add(piece)
     yield from batch.rest()
 
 
-def _short(run: bytes) -> Iterator[bytes]:
+def _runs(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where runs begin and end; one that is longer than a window comes in parts, each a multiple of four on."""
+    begun = -1  # where a run began that goes on behind the window
+    for at, end in windows(data):
+        for found in RUN.finditer(data, at, end):
+            start = found.start()
+            if start == at and begun >= 0:
+                start += (begun - at) % 4
+            start = behind_escape(data, start)
+            begun = start if found.end() == end < len(data) else -1
+            yield start, found.end()
+
+
+def _readings(run: bytes) -> Iterator[bytes]:
     """Yield the readings of a run: as a whole, behind each slash as in a path, and its hexadecimal parts."""
     digits = HEX.findall(run)
     for text in digits:
@@ -89,7 +123,7 @@ def _short(run: bytes) -> Iterator[bytes]:
             yield unhexlify(text[:-1])
     if digits != [run]:
         yield _base64(run)
-        if b"/" in run:
+        if b"/" in run and len(run) <= LONGEST:
             yield from (_base64(part) for part in run.split(b"/")[1:] if RUN.fullmatch(part))
 
 
@@ -125,15 +159,16 @@ def _unescape(escape: re.Match[bytes]) -> bytes:
 
 def _around(pattern: re.Pattern[bytes], data: bytes) -> Iterator[bytes]:
     """Yield the parts of `data` that have what the pattern matches, or lie within REACH of it."""
-    start = end = -1
-    for found in pattern.finditer(data):
-        if found.start() > end + REACH or end - start > STEP:
-            if end >= 0:
-                yield data[max(0, start - REACH) : end + REACH]
-            start = found.start()
-        end = found.end()
-    if end >= 0:
-        yield data[max(0, start - REACH) : end + REACH]
+    for first, last in windows(data):
+        start = end = -1
+        for found in pattern.finditer(data, first, last):
+            if found.start() > end + REACH or end < 0:
+                if end >= 0:
+                    yield data[max(0, start - REACH) : end + REACH]
+                start = found.start()
+            end = found.end()
+        if end >= 0:
+            yield data[max(0, start - REACH) : end + REACH]
 
 
 FORMS = (_encoded, _percent, _escaped)
