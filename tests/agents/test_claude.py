@@ -69,6 +69,7 @@ def test_a_picture_and_an_example_of_an_environment_are_read(claude: Claude, bot
 
 def test_a_token_leaves_for_no_other_host(claude: Claude, bottle: Bottle) -> None:
     """Claude Code may read a token and tell the model; sent to another allowed host, or in the clear, it is refused."""
+    claude.needs("one level")
     bottle.exec("sh", "-c", "cat >/workspace/token", stdin=TOKEN)
     before = len(claude.model.seen)
     send = "curl -sS -o /dev/null -w %{http_code} --data @/workspace/token"
@@ -120,7 +121,11 @@ def refusals(claude: Claude) -> list[dict[str, object]]:
 def picture(size: int) -> bytes:
     """Return a square PNG of noise, which no compression makes smaller."""
     rows = b"".join(b"\0" + os.urandom(3 * size) for _ in range(size))
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )

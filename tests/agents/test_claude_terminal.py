@@ -11,7 +11,7 @@ from model_claude import ClaudeModel
 pytestmark = pytest.mark.timeout(600)  # as in test_claude
 Claude = Company[ClaudeModel]
 PROMPT = "❯"
-KILL = "for it in /proc/[0-9]*; do if [ \"$(cat $it/comm 2>/dev/null)\" = claude ]; then kill -9 ${it#/proc/}; fi; done"
+KILL = 'for it in /proc/[0-9]*; do if [ "$(cat $it/comm 2>/dev/null)" = claude ]; then kill -9 ${it#/proc/}; fi; done'
 
 
 @pytest.fixture
@@ -53,5 +53,3 @@ def test_a_crash_leaves_the_terminal_as_it_was(claude: Claude, terminal: Termina
     terminal.see("code=137")
     assert "claude: Claude Code was killed (exit code 137)" in " ".join(terminal.screen().split())
     assert terminal.restored()
-    terminal.type("echo typed$((1+1))")
-    terminal.see("typed2")
