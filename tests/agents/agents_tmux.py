@@ -52,7 +52,8 @@ class Terminal:
         """Wait until the screen shows a text, and return the screen."""
         until = time.monotonic() + seconds
         while text not in (screen := self.screen()):
-            assert time.monotonic() < until, f"{text!r} does not appear:\n{screen}"
+            over = "\ncode=" in screen or time.monotonic() > until
+            assert not over, f"{text!r} does not appear:\n{self.history()}"
             time.sleep(0.1)
         return screen
 

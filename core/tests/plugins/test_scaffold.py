@@ -147,13 +147,6 @@ def test_a_name_that_could_not_be_used_is_refused(user: User, tmp_path: Path, na
     assert [path.name for path in user.project.iterdir()] == ["bottle.yaml"]
 
 
-@pytest.mark.parametrize("name", ["workspace"])
-def test_a_provisioner_may_take_a_key_that_is_left_to_it(user: User, name: str) -> None:
-    """Some keys of the manifest are for a provisioner to act on."""
-    done = user.run("plugins", "new", name, "--kind", "provisioner")
-    assert (done.returncode, done.stdout) == (0, "")
-
-
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")])  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType, reportUnknownArgumentType]
 def test_what_is_there_is_never_touched(user: User, make: Callable[[Path], None]) -> None:
     """An empty folder, a file and a link that leads nowhere alike: one error, and what to do."""

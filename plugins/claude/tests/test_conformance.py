@@ -7,3 +7,9 @@ class TestShell(AgentContract):
     """The agent `shell`."""
 
     name, target = "shell", "bottle_claude.shell:PLUGIN"
+
+
+class TestClaude(AgentContract):
+    """The agent `claude`."""
+
+    name, target = "claude", "bottle_claude.claude:PLUGIN"

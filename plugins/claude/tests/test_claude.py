@@ -1,0 +1,111 @@
+"""What the plugin `claude` says of a launch, and what it makes of a home, without a bottle that runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bottle_claude.claude import PLUGIN, Claude
+from bottle_claude.section import ClaudeSection
+from bottle_claude.settings import settings
+from bottle_claude.trouble import Turn, failed_turn, last_turn
+from claude_bottle.manifest.types import Egress
+from claude_bottle.plan.spec import BottleSpec, Choice, Draft
+from claude_bottle.seam.part import Part
+from claude_bottle.seam.tree import FileEntry
+
+
+def spec(folder: Path = Path("/project"), **section: Any) -> BottleSpec:
+    """Return what a manifest with this section asks for."""
+    return BottleSpec(
+        agent="reviewer",
+        slug="reviewer",
+        bottle="dev",
+        agent_plugin="claude",
+        backend=Choice("none", "flag"),
+        proxy=Choice("none", "flag"),
+        egress=Egress(),
+        folder=folder,
+        sections=(("claude", msgspec.convert(section, PLUGIN.section)),),
+    )
+
+
+def plan(**section: Any) -> Part[ClaudeSection]:
+    """Return the plugin's part of the plan."""
+    return Claude().resolve_plan(spec(**section), Draft())
+
+
+def test_the_model_is_all_that_it_needs_to_reach() -> None:
+    """Its conversation goes there by design, so what looks like a credential is recorded and let through."""
+    assert [(wish.host, wish.level) for wish in plan().hosts] == [("api.anthropic.com", "warn")]
+    login = {wish.host for wish in plan(login="inside").hosts}
+    assert login == {"api.anthropic.com", "claude.ai", "console.anthropic.com", "platform.claude.com"}
+
+
+def test_permissions_are_skipped_because_the_bottle_confines() -> None:
+    """`permissions: ask` leaves them to Claude Code, and the preflight says so."""
+    assert plan().argv == ("claude", "--dangerously-skip-permissions")
+    asked = plan(permissions="ask")
+    assert asked.argv == ("claude",)
+    assert ("permissions", "Claude Code asks for each") in asked.lines
+
+
+def test_the_tested_release_is_pinned_and_another_is_not() -> None:
+    """An integrity for each kind of machine; for a version that the manifest names the registry's word is taken."""
+    [program] = plan().programs
+    assert {package.machine for package in program.packages} == {"x86_64", "aarch64"}
+    assert all(package.integrity.startswith("sha512-") for package in program.packages)
+    [other] = plan(version="2.1.300").programs
+    assert {(package.version, package.integrity) for package in other.packages} == {("2.1.300", "")}
+
+
+def test_the_host_s_own_program_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`install: host` follows links; where there is none it is a problem with the key's place."""
+    (tmp_path / "real").write_text("#!/bin/sh\n")
+    (tmp_path / "real").chmod(0o755)
+    (tmp_path / "claude").symlink_to("real")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [it.host for it in plan(install="host").programs] == [str(tmp_path / "real")]
+    monkeypatch.setenv("PATH", "/nowhere")
+    [problem] = Claude().validate(spec(install="host"))
+    assert problem.where == "bottles.dev.claude.install"
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ({"version": "latest"}, "version"),
+        ({"version": "2.1.332", "install": "host"}, "version"),
+        ({"subagents": ["../../.ssh/id_ed25519"]}, "subagents"),
+        ({"subagents": ["absent"]}, "subagents"),
+        ({"memory": "absent.md"}, "memory"),
+    ],
+)
+def test_what_cannot_be_had_is_a_problem(section: dict[str, Any], key: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """A version that is none, a name that leaves its folder, a file that is not there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("bottle_claude.claude.host_program", lambda: tmp_path)
+    assert [it.where for it in Claude().validate(spec(tmp_path, **section))] == [f"bottles.dev.claude.{key}"]
+
+
+def test_a_memory_is_found_beside_the_manifest() -> None:
+    """Its path is relative to the manifest's folder, and the preflight shows the whole of it."""
+    assert ("handed over", "/project/notes.md as ~/.claude/CLAUDE.md") in plan(memory="notes.md").lines
+
+
+def test_no_question_is_left() -> None:
+    """Onboarding, trust, bypass and the key: each has its answer, and of the key only its end is written."""
+    known, chosen = (json.loads(it.data) for it in settings("0123456789abcdefghij") if isinstance(it, FileEntry))
+    assert known["hasCompletedOnboarding"]
+    assert known["projects"] == {"/workspace": {"hasTrustDialogAccepted": True}}
+    assert known["customApiKeyResponses"]["approved"] == ["0123456789abcdefghij"]
+    assert chosen == {"skipDangerousModePermissionPrompt": True}
+
+
+@pytest.mark.parametrize("line", ["", "no JSON", "[]", '{"apiErrorStatus": "x"}', '{"error": 1}'])
+def test_a_transcript_that_the_agent_spoilt_explains_nothing(line: str) -> None:
+    """Whatever is written there, no end of a launch fails over it."""
+    assert last_turn(line) == Turn()
+    assert list(failed_turn(Turn(), None, ())) == []  # type: ignore[arg-type]

@@ -1,0 +1,84 @@
+"""`state: keep`: Claude Code's own folder between launches, as an archive that nobody opens outside."""
+
+import io
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bottle_claude.state import keep_state, kept_state, state_file
+from claude_bottle.plan.plan import EgressPlan, Plan
+from claude_bottle.plan.spec import Choice
+from claude_bottle.seam.bottle import Bottle
+from claude_bottle.seam.tree import Entry, FileEntry, FolderEntry
+
+PLAN = Plan(
+    agent="reviewer",
+    bottle="dev",
+    slug="reviewer",
+    agent_plugin="claude",
+    backend=Choice("none", "flag"),
+    proxy=Choice("none", "flag"),
+    egress=EgressPlan(rules=(), dlp_action="block"),
+    argv=("claude",),
+    folder="/project",
+)
+TREE = (
+    FolderEntry("."),
+    FileEntry(".credentials.json", b"canary"),
+    FileEntry("settings.json", b"canary"),
+    FolderEntry("backups"),
+    FileEntry("backups/.claude.json.backup.1", b"canary"),
+    FolderEntry("skills"),
+    FileEntry("skills/old/SKILL.md", b"canary"),
+    FolderEntry("projects"),
+    FileEntry("projects/session.jsonl", b"kept"),
+)
+
+
+class Holding:
+    """A bottle in which this tree lies; nothing else of a bottle is needed."""
+
+    def get(self, path: str) -> Iterator[Entry]:
+        """Yield it."""
+        assert path == "/home/agent/.claude"
+        yield from TREE
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of state of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def keep() -> str:
+    """Keep the tree, as a launch does at its end."""
+    bottle: Bottle = Holding()  # type: ignore[assignment]
+    return keep_state(bottle, PLAN, "/home/agent/.claude")
+
+
+def test_what_was_kept_comes_back_without_credentials() -> None:
+    """Sessions do; logins, copies of the key's end, settings and what a launch puts in anew do not."""
+    assert list(kept_state(PLAN, ".claude")) == []
+    assert str(state_file("reviewer", "/project")) in keep()
+    kept = list(kept_state(PLAN, ".claude"))
+    assert [it.name for it in kept] == [".claude", ".claude/projects", ".claude/projects/session.jsonl"]
+    assert b"canary" not in state_file("reviewer", "/project").read_bytes()
+
+
+def test_the_archive_is_the_user_s_alone() -> None:
+    """Mode 0600, whatever the umask; nothing is left beside it."""
+    keep()
+    keep()
+    file = state_file("reviewer", "/project")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(file.parent.iterdir()) == [file]
+    with tarfile.open(fileobj=io.BytesIO(file.read_bytes())) as tar:
+        assert "projects/session.jsonl" in tar.getnames()
+
+
+def test_another_project_s_agent_of_the_same_name_has_its_own() -> None:
+    """The manifest's folder is part of the name."""
+    assert state_file("reviewer", "/project") != state_file("reviewer", "/other")
