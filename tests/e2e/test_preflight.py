@@ -170,7 +170,7 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
     ("key", "change"),
     [
         ("ssh", {"bottle": {"ssh": [{"host": "github.com", "user": "git", "identity_file": "~/.ssh/id"}]}}),
-        ("workspace", {"bottle": {"workspace": {"mode": "copy"}}}),
+        ("workspace", {"bottle": {"workspace": {"mode": "bind"}}}),
         ("skills", {"agent": {"skills": ["review"]}}),
         ("runtime", {"bottle": {"runtime": "runsc"}}),
     ],
