@@ -1,6 +1,7 @@
 """A repository of 100,000 files into a bottle and back, against a clone and a copy of it on this machine.
 
-The yardstick is `git clone --no-hardlinks` and then `cp -r` of the same tree, in memory, as a bottle's workspace is.
+The yardstick is `git clone --no-hardlinks` and then `cp -r` of the same tree, to where a bottle's workspace lies:
+memory for bwrap, a disk for an engine's volumes.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from claude_bottle.testing.ground import Ground
 
 FOLDERS, FILES = 1000, 100
 GOAL = 1.5
-BACKENDS = {"bwrap": "bottle_bwrap.plugin:PLUGIN", "docker": "bottle_docker.plugin:PLUGIN"}
+BACKENDS = {
+    "bwrap": ("bottle_bwrap.plugin:PLUGIN", "/dev/shm"),
+    "docker": ("bottle_docker.plugin:PLUGIN", "/var/tmp"),
+}
 WORK = "for i in 1 2 3 4 5 6 7 8 9; do echo x >>d$i/f1; done; git commit -qam work; echo y >>d7/f7"
 
 
@@ -33,14 +37,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/dev/shm") as folder, home(Path(folder)):
         repo = make_repository(Path(folder, "repo"))
         print("| | in | out | clone + copy | ratio (min to max) | goal |\n|---|---|---|---|---|---|")
-        for name, target in BACKENDS.items():
+        for name, (target, place) in BACKENDS.items():
             backend = load_target("backend", name, target)
             probed = backend.hooks.probe()
             if probed is None or probed.state != "ready":
                 print(f"| {name} | | | | cannot run here | |")
                 continue
             ground = Ground(backend, {}, Path(folder))
-            rows = [(*there_and_back(ground, repo), yardstick(repo, Path(folder, "plain"))) for _ in range(rounds)]
+            rows = [
+                (*there_and_back(ground, repo), yardstick(repo, Path(place, f"bench-{os.getpid()}")))
+                for _ in range(rounds)
+            ]
             ratios = sorted((way_in + way_out) / plain for way_in, way_out, plain in rows)
             ins, outs, plains = (median(column) for column in zip(*rows, strict=True))
             print(

@@ -169,7 +169,7 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        ("workspace", {"bottle": {"workspace": {"mode": "copy"}}}),
+        ("workspace", {"bottle": {"workspace": {"mode": "bind"}}}),
         ("runtime", {"bottle": {"runtime": "runsc"}}),
     ],
 )

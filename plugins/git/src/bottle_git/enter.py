@@ -118,9 +118,8 @@ def read_state(scratch: Scratch) -> State:
     links = {path for _, head, path in rows if head.startswith(LINK_TO_COMMIT)}
     absent = {path for tag, _, path in rows if tag == b"S"} - links
     tracked = {path for _, _, path in rows} - links - absent
-    unmerged = {path for _, head, path in rows if not head.endswith(b" 0")}
     gone = set(names(scratch.run("ls-files", "-z", "--deleted"))) & tracked
-    changed = (set(names(scratch.run("ls-files", "-z", "--modified"))) | unmerged) & tracked - gone
+    changed = set(names(scratch.run("ls-files", "-z", "--modified"))) & tracked - gone
     excludes = ("-c", f"core.excludesFile={user_excludes()}")
     others = names(scratch.run(*excludes, "ls-files", "-z", "--others", "--exclude-standard"))
     blobs = {path: head.split()[1] for _, head, path in rows}
