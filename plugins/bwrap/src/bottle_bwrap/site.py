@@ -44,6 +44,9 @@ class Wants(NamedTuple):
     say: Callable[[str], None]
 
 
+NOTHING = Wants((), lambda _: None)
+
+
 class BwrapSite:
     """What `open_site` made. Everything that is made through it registers its own undoing first."""
 
@@ -141,7 +144,7 @@ class BwrapSite:
         write_record(self.folder, record)
 
 
-def open_site(slug: str, bottle: str, launch: Launch, wants: Wants) -> BwrapSite:
+def open_site(slug: str, bottle: str, launch: Launch, wants: Wants = NOTHING) -> BwrapSite:
     """Claim a name and a folder, and where we are root a uid for the sandbox and another for the proxy."""
     with ExitStack() as stack:
         leases = lease_uids(2) if os.getuid() == 0 else ()
