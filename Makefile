@@ -14,7 +14,7 @@ PROXY_EXPORT := uv export --quiet --package bottle-mitmproxy --no-emit-workspace
 PROXY_PINS := uv pip compile --quiet - --no-deps --python-version 3.11 --python-platform linux --generate-hashes \
     --no-annotate --no-header
 
-.PHONY: help demo test check pytest test-user bench crowd corpus constraints clean setup-run setup-dev
+.PHONY: help demo test check pytest test-user bench crowd corpus soak constraints clean setup-run setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ test-user: setup-dev ## as root: the tests as an unprivileged user, against buil
 
 bench: setup-dev ## the benchmarks of docs/benchmarks.md, never part of the tests
 	@$(IN_ENV) bench/run $(ARGS)
+
+soak: setup-dev ## ten minutes of the real Claude Code: a stream of six, and forty rounds of tools
+	$(IN_ENV) $(BIN)/python -m pytest tests/agents/soak_claude.py $(ARGS)
 
 crowd: setup-dev ## sixty bottles at once on an engine (ARGS=N: another number), and that nothing is left of them
 	@$(IN_ENV) python3 bench/crowd.py $(ARGS)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -22,8 +22,8 @@ KEY = "sk-test-0123456789abcdefghijklmnopqrstuvwxyz"
 TOKEN = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
 OTHER = "other.model.test"
 """A host of somebody else, which is allowed too."""
-INSTALL = 400.0
-"""Seconds for a launch that may have to build an image or fetch a program."""
+INSTALL = 500.0
+"""Seconds for a launch that may have to build an image or fetch a program, or has a long session."""
 
 
 class Company(NamedTuple, Generic[M]):
@@ -49,7 +49,7 @@ class Company(NamedTuple, Generic[M]):
 
     def start(self, *words: str, **how: Any) -> Done:
         """Start the agent with these words of its own."""
-        return self.user.start(*words, **{"timeout": INSTALL, **how})
+        return self.user.start(*words, timeout=INSTALL, **how)
 
     def detached(self) -> Bottle:
         """Start a bottle that runs until it is stopped."""
@@ -59,7 +59,7 @@ class Company(NamedTuple, Generic[M]):
 
 
 @contextmanager
-def open_cache() -> Iterator[Path]:
+def open_cache() -> Generator[Path]:
     """Make a cache that every uid can enter: root's bottles run as uids of their own."""
     folder = Path(tempfile.mkdtemp(prefix="agents-"))
     folder.chmod(0o755)
@@ -68,7 +68,7 @@ def open_cache() -> Iterator[Path]:
 
 
 @contextmanager
-def open_company(pair: Pair, cache: Path, folder: Path, model: type[M]) -> Iterator[Company[M]]:
+def open_company(pair: Pair, cache: Path, folder: Path, model: type[M]) -> Generator[Company[M]]:
     """Start a model's stand-in where the pair's proxy reaches it, and make somebody who uses it."""
     ports = (443, 80) if pair.proxy == "pipelock" else (0, 0)
     server = model(folder, bridge_address() if pair.contained else "127.0.0.1", ports)

@@ -10,7 +10,7 @@ from model_claude import ClaudeModel
 
 pytestmark = pytest.mark.timeout(600)  # as in test_claude
 Claude = Company[ClaudeModel]
-PROMPT = "❯"
+PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 KILL = 'for it in /proc/[0-9]*; do if [ "$(cat $it/comm 2>/dev/null)" = claude ]; then kill -9 ${it#/proc/}; fi; done'
 
 

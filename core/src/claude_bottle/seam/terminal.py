@@ -17,8 +17,10 @@ __all__ = ["STDERR", "STDIN", "STDOUT", "Screen", "Write", "has_terminal", "raw"
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
-USUAL = dict.fromkeys((1, 9, 47, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1047, 1049, 2004), False)
-USUAL |= {7: True, 25: True}
+USUAL: Mapping[int, bool] = {
+    **dict.fromkeys((1, 9, 47, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1047, 1049, 2004), False),
+    **dict.fromkeys((7, 25), True),
+}
 """What a terminal's private modes are while a shell has it: no mouse, no second screen, a cursor (xterm's ctlseqs)."""
 
 CHANGES = re.compile(rb"\x1b\[(?:\?([0-9;]+)([hl])|([<>])([0-9]*)u|>4(;[0-9]+)?m)")

@@ -51,6 +51,9 @@ class Wants(NamedTuple):
 NOTHING = Wants()
 
 
+NOTHING = Wants((), lambda _: None)
+
+
 class BwrapSite:
     """What `open_site` made. Everything that is made through it registers its own undoing first."""
 
