@@ -22,7 +22,7 @@ def connection() -> http.client.HTTPSConnection:
     if not hasattr(mine, "connection"):
         proxy = urlsplit(os.environ["HTTPS_PROXY"])
         mine.connection = http.client.HTTPSConnection(
-            proxy.hostname or "", proxy.port, context=ssl.create_default_context(), timeout=60
+            proxy.hostname or "", proxy.port, context=ssl.create_default_context(), timeout=200
         )
         mine.connection.set_tunnel(sys.argv[1])
     return mine.connection
