@@ -15,7 +15,7 @@ from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
 from claude_bottle.manifest.names import nearest
-from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Workspace
+from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Secret, Workspace
 from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems
 from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_problems, wanted_rules, way_problems
 from claude_bottle.plan.plan import Plan, assemble_plan
@@ -71,9 +71,15 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += _machine_problems(machine) if check_machine else ()
     if problems or team is None:
         raise ProblemsError(problems)
-    not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
+    not_checked = () if check_machine else _not_checked(machine, spec)
     plan, names = _resolve(team, spec, secrets, sources)
     return Prepared(plan, team, spec, names, secrets, sources, not_checked)
+
+
+def _not_checked(machine: Iterable[Loaded], spec: BottleSpec) -> tuple[str, ...]:
+    """Name what a dry run leaves alone."""
+    keyring = any(isinstance(entry, Secret) and entry.keyring for _, entry in spec.env)
+    return (*(f"{loaded.name} on this machine" for loaded in machine), *(("the keyring",) if keyring else ()))
 
 
 def _requirement_problems(manifest: Manifest, sources: Sources) -> list[Problem]:
