@@ -25,6 +25,7 @@ from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
 from bottle_mitmproxy.settings import SettingsError
 from bottle_mitmproxy.sidecar.exchange import read_vault
 from claude_bottle.plan.spec import Upstream as UpstreamPlan
+from claude_bottle.seam.event import Event
 from claude_bottle.seam.part import Injection
 from claude_bottle.seam.placeholder import make_placeholder
 
@@ -68,7 +69,7 @@ def test_the_credential_goes_into_its_header_alone(holder: Running, https: Upstr
     (seen,) = https.seen
     assert seen.headers["authorization"] == f"Bearer {REAL}"
     assert seen.version == ("2" if version == "--http2" else "1.1")
-    assert [event.verdict for event in holder.events()] == ["allow"]
+    assert {event.verdict for event in holder.events()} == {"allow"}
 
 
 @VERSIONS
@@ -77,6 +78,16 @@ def test_a_request_without_it_gets_nothing(holder: Running, https: Upstream, hel
     assert holder.status(version, "-H", "Authorization: Bearer else", "https://api.test/") == 200
     assert REAL not in str(https.seen)
     assert held not in str(https.seen)
+
+
+def denial(holder: Running) -> Event:
+    """Return the one refusal that is on record; what was let in by a test before may be reported beside it."""
+    deadline, found = time.monotonic() + 5, list[Event]()
+    while not found and time.monotonic() < deadline:
+        found += [event for event in holder.events(0) if event.verdict == "deny"]
+        time.sleep(0.01)
+    (event,) = found
+    return event
 
 
 Place = Callable[[str], list[str]]
@@ -121,7 +132,7 @@ def test_it_is_refused_anywhere_else(
     done = holder.curl(version, "-w", "%{http_code}", *PLACES[place](text))
     assert done.stdout.endswith(b"403"), done
     assert (https.seen, http.seen) == ([], [])
-    (event,) = holder.events()
+    event = denial(holder)
     assert (event.verdict, event.rule) == ("deny", "credential")
     assert "TOKEN" in event.reason
     assert text.lower() not in str(event).lower()
@@ -164,7 +175,7 @@ def test_it_is_refused_in_a_name_before_that_is_resolved(
     del held
     connections = https.connections
     assert holder.status(url.format(HOST_LIKE if what == "real value" else holder.proxy.env["KEY"])) == 403
-    (event,) = holder.events()
+    event = denial(holder)
     assert (event.rule, "KEY" in event.reason) == ("credential", True)
     assert https.connections == connections
 
@@ -218,8 +229,8 @@ def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> Non
         running.close()
     assert REAL.encode() not in text
     assert text.replace(b"\r\n", b"").count(b"Bearer ") == 5
-    gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
-    assert min(gaps) > 0.03
+    assert arrivals[-1] - arrivals[0] > 0.2  # they are sent within 0.4 s; on a busy machine two may be read at once
+    assert len(set(arrivals)) > 2
 
 
 def test_a_websocket_is_looked_at_both_ways(holder: Running, https: Upstream, held: str) -> None:
@@ -234,7 +245,7 @@ def test_a_websocket_is_looked_at_both_ways(holder: Running, https: Upstream, he
         sock.sendall(client.send(wsproto.events.TextMessage(f"hello {held}")))
         sock.settimeout(5)
         assert _ends(sock)
-    assert [event.rule for event in holder.events() if event.verdict == "deny"] == ["credential"]
+    assert denial(holder).rule == "credential"
     assert [it for it in https.messages if it.strip() != b"close"] == []
 
 

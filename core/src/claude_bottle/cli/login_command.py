@@ -20,7 +20,7 @@ __all__ = ["command"]
 EPILOG = """\b
 Examples:
   bottle login claude                        says how to make a token, and asks for it
-  claude setup-token | tail -1 | bottle login claude
+  pass show claude | bottle login claude     from another store
   bottle login claude --file                 where there is no keyring
   bottle logout claude
 """

@@ -15,7 +15,7 @@ from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
 from claude_bottle.manifest.names import nearest
-from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Ssh, Workspace
+from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Secret, Ssh, Workspace
 from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems, question_problems
 from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_problems, wanted_rules, way_problems
 from claude_bottle.plan.plan import Plan, assemble_plan
@@ -75,7 +75,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += machine_problems(machine, team) if check_machine else ()
     if problems or team is None:
         raise ProblemsError(problems)
-    not_checked = () if check_machine else tuple(f"{loaded.name} on this machine" for loaded in machine)
+    not_checked = () if check_machine else _not_checked(machine, spec)
     draft = _resolve(team, spec, sources, around.state_dir)
     parts = [part for _, part in draft.parts]
     questions = tuple(question for part in parts for question in part.questions)
@@ -88,6 +88,12 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     if not plan.argv:
         raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
     return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
+
+
+def _not_checked(machine: Iterable[Loaded], spec: BottleSpec) -> tuple[str, ...]:
+    """Name what a dry run leaves alone."""
+    keyring = any(isinstance(entry, Secret) and entry.keyring for _, entry in spec.env)
+    return (*(f"{loaded.name} on this machine" for loaded in machine), *(("the keyring",) if keyring else ()))
 
 
 def _requirement_problems(manifest: Manifest, sources: Sources) -> list[Problem]:

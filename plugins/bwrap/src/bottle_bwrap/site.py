@@ -37,18 +37,11 @@ PATH = f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SPARE = 16  # processes beside the agent's own that its control group must have room for
 
 
-def quiet(_line: str) -> None:
-    """Tell nobody."""
-
-
 class Wants(NamedTuple):
     """The agent's programs, and how the user is told of work that takes long."""
 
-    programs: Sequence[Program] = ()
-    say: Callable[[str], None] = quiet
-
-
-NOTHING = Wants()
+    programs: Sequence[Program]
+    say: Callable[[str], None]
 
 
 def say_nothing(_line: str) -> None:
