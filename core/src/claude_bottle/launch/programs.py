@@ -70,8 +70,7 @@ def _line(program: Program, *, own_tree: bool) -> str:
 def updated(program: Program, state_dir: Path) -> Program:
     """Return the release that the user updated this one to, or the same; a version that a manifest names stays."""
     update = _store(state_dir).read().programs.get(program.name)
-    pinned = bool(program.packages) and all(package.integrity for package in program.packages)
-    return update.program if update and pinned and update.instead_of == program.version else program
+    return update.program if update and not program.fixed and update.instead_of == program.version else program
 
 
 def keep_update(update: Update, state_dir: Path) -> None:

@@ -30,7 +30,7 @@ class Program(Struct, frozen=True, kw_only=True):
     `commands`: names on the PATH inside, and for each the file of the package that it is. `packages`: one for
     each kind of machine. `source`: the package whose `latest` is the newest version. `size` in bytes of the
     archive, about. `host`: the absolute path of this machine's own executable, which is then the one command,
-    and nothing is fetched.
+    and nothing is fetched. `fixed`: the user chose this very version, so no update takes its place.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Program(Struct, frozen=True, kw_only=True):
     commands: tuple[tuple[str, str], ...] = ()
     size: int = 0
     host: str = ""
+    fixed: bool = False
 
 
 class Part(Struct, Generic[S_co], frozen=True, kw_only=True):

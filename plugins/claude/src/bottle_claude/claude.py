@@ -123,11 +123,11 @@ def lines_of(section: ClaudeSection, spec: BottleSpec) -> tuple[tuple[str, str],
 
 def chosen_program(section: ClaudeSection) -> Program:
     """Return the program of the registry, or this machine's own."""
-    from bottle_claude.release import NAME, VERSION, program
+    from bottle_claude.release import NAME, program
 
     if section.install == "host":
         return Program(name=NAME, host=str(host_program() or NAME))
-    return program(section.version or VERSION)
+    return program(section.version)
 
 
 def host_program() -> Path | None:

@@ -17,8 +17,12 @@ INTEGRITY = {
 PACKAGES = {"x86_64": f"{SOURCE}-linux-x64", "aarch64": f"{SOURCE}-linux-arm64"}
 
 
-def program(version: str) -> Program:
-    """Return the program in a version; another one than the tested one is held to what the registry says of it."""
+def program(chosen: str | None) -> Program:
+    """Return the program, in the version that the user chose or the tested one.
+
+    Another one than the tested one is held to what the registry says of it.
+    """
+    version = chosen or VERSION
     tested = version == VERSION
     return Program(
         name=NAME,
@@ -30,4 +34,5 @@ def program(version: str) -> Program:
         ),
         commands=((NAME, "claude"),),
         size=SIZE if tested else 0,
+        fixed=chosen is not None,
     )
