@@ -12,6 +12,7 @@ DEFAULTS = Defaults(
         Reserved("proxy", "mitmproxy", "bottle-mitmproxy"),
         Reserved("proxy", "pipelock", "bottle-pipelock"),
         Reserved("agent", "claude", "bottle-claude"),
+        Reserved("agent", "codex", "bottle-codex"),
         Reserved("agent", "shell", "bottle-claude"),
     ),
 )

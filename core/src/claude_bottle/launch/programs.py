@@ -92,7 +92,7 @@ def find_update(program: Program, state_dir: Path) -> Update | None:
 
 
 def _newest(package: Package, old: str, new: str, folder: Path) -> Package:
-    version = package.version.replace(old, new)
+    version = package.version.replace(old, new)  # it may have more to it: the machine, say
     integrity = _view(f"{package.name}@{version}", "dist.integrity", folder)
     if not integrity.startswith("sha512-"):
         raise LaunchError(f"the registry says no sha512 of {package.name}@{version}")

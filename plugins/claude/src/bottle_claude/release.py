@@ -29,10 +29,15 @@ def program(chosen: str | None) -> Program:
         version=version,
         source=SOURCE,
         packages=tuple(
-            Package(name=package, version=version, machine=machine, integrity=INTEGRITY[machine] if tested else "")
+            Package(
+                name=package,
+                version=version,
+                integrity=INTEGRITY[machine] if tested else "",
+                machine=machine,
+                commands=((NAME, "claude"),),
+            )
             for machine, package in PACKAGES.items()
         ),
-        commands=((NAME, "claude"),),
         size=SIZE if tested else 0,
         fixed=chosen is not None,
     )
