@@ -31,7 +31,7 @@ def test_an_expired_login_is_told_from_a_refusal(claude: Claude) -> None:
     """A 401 of the service: which variable it does not accept; the exit code and stdout are Claude Code's."""
     done = run(claude, "[[mock:error 401]]")
     assert (done.code, done.out) == (1, "Invalid API key · Fix external API key\n")
-    expected = "claude: the service does not accept ANTHROPIC_API_KEY: it is wrong, or has expired; set a new one"
+    expected = "claude: the service does not accept ANTHROPIC_API_KEY: it is wrong, or has expired; `bottle login claude`, or set a new one"
     assert last_line(done) == expected
 
 
@@ -48,7 +48,7 @@ def test_a_missing_login_says_what_to_set(claude: Claude) -> None:
     """Nothing in the host's environment: the names of what would do."""
     done = run(claude, "say hi", ANTHROPIC_API_KEY="")
     assert done.code == 1
-    assert last_line(done).startswith("claude: Claude Code has no login in this bottle; set one of ANTHROPIC_API_KEY,")
+    assert last_line(done).startswith("claude: Claude Code has no login in this bottle; `bottle login claude`, or set ")
 
 
 def test_a_full_home_is_named(claude: Claude, full: dict[str, object]) -> None:

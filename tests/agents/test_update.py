@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from e2e_user import User
 
+from bottle_claude.release import VERSION
+
 # Stands in for npm: the real registry's newest release is another one every day.
 NPM = """#!/bin/sh
 echo "$@" >>"${0%/*}/calls"
@@ -60,6 +62,9 @@ def test_an_update_is_shown_asked_for_and_then_used(somebody: User) -> None:
 def test_a_version_in_the_manifest_is_no_one_else_s_to_change(somebody: User) -> None:
     """It stays after an update, and the preflight says that the registry's word is taken for it."""
     assert somebody.bottle("agents", "update", "claude", "--yes").code == 0
+    updated = preflight(somebody)
+    somebody.manifest({"claude": {"version": VERSION}}, {"agent": "claude"})
+    assert preflight(somebody) == updated.replace("9.9.9", VERSION)
     somebody.manifest({"claude": {"version": "2.1.300"}}, {"agent": "claude"})
     assert preflight(somebody) == "claude 2.1.300 from npm, checked against what the registry says, to be fetched once"
 

@@ -15,6 +15,7 @@ DEFAULTS = Defaults(
         Reserved("provisioner", "ssh", "bottle-ssh"),
         Reserved("provisioner", "workspace", "bottle-git"),
         Reserved("agent", "claude", "bottle-claude"),
+        Reserved("agent", "codex", "bottle-codex"),
         Reserved("agent", "shell", "bottle-claude"),
     ),
 )

@@ -70,8 +70,7 @@ def _line(program: Program, *, own_tree: bool) -> str:
 def updated(program: Program, state_dir: Path) -> Program:
     """Return the release that the user updated this one to, or the same; a version that a manifest names stays."""
     update = _store(state_dir).read().programs.get(program.name)
-    pinned = bool(program.packages) and all(package.integrity for package in program.packages)
-    return update.program if update and pinned and update.instead_of == program.version else program
+    return update.program if update and not program.fixed and update.instead_of == program.version else program
 
 
 def keep_update(update: Update, state_dir: Path) -> None:
@@ -93,7 +92,7 @@ def find_update(program: Program, state_dir: Path) -> Update | None:
 
 
 def _newest(package: Package, old: str, new: str, folder: Path) -> Package:
-    version = package.version.replace(old, new)
+    version = package.version.replace(old, new)  # it may have more to it: the machine, say
     integrity = _view(f"{package.name}@{version}", "dist.integrity", folder)
     if not integrity.startswith("sha512-"):
         raise LaunchError(f"the registry says no sha512 of {package.name}@{version}")

@@ -15,31 +15,32 @@ class Package(Struct, frozen=True, kw_only=True):
     """One archive of the npm registry.
 
     `integrity` is in the registry's own form, `sha512-` and base64; empty: whatever the registry says it is.
-    `machine` is the `uname -m` of what it runs on; empty: on everything.
+    `machine` is the `uname -m` of what it runs on; empty: on everything. `commands`: names on the PATH inside, and
+    for each the file of the archive that it is.
     """
 
     name: str
     version: str
     integrity: str = ""
     machine: str = ""
+    commands: tuple[tuple[str, str], ...] = ()
 
 
 class Program(Struct, frozen=True, kw_only=True):
     """A program that is put into a bottle, read-only, as one package has it: nothing of it is run for that.
 
-    `commands`: names on the PATH inside, and for each the file of the package that it is. `packages`: one for
-    each kind of machine. `source`: the package whose `latest` is the newest version. `size` in bytes of the
-    archive, about. `host`: the absolute path of this machine's own executable, which is then the one command,
-    and nothing is fetched.
+    `packages`: one for each kind of machine. `source`: the package whose `latest` is the newest version. `size` in
+    bytes of the archive, about. `host`: the absolute path of this machine's own executable, which is then the one
+    command, and nothing is fetched. `fixed`: the user chose this very version, so no update takes its place.
     """
 
     name: str
     version: str = ""
     source: str = ""
     packages: tuple[Package, ...] = ()
-    commands: tuple[tuple[str, str], ...] = ()
     size: int = 0
     host: str = ""
+    fixed: bool = False
 
 
 class Injection(Struct, frozen=True, kw_only=True):

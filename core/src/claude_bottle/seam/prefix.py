@@ -136,7 +136,7 @@ def _install(program: Program, package: Package, place: Path, say: Callable[[str
         _check(archive, package)
         _unpack(archive, tree)
         tree.chmod(0o755)
-        for _, file in program.commands:
+        for _, file in package.commands:
             if not os.access(tree / file, os.X_OK):
                 raise LaunchError(f"{package.name} {package.version} has no program {file}")
         tree.rename(place)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from claude_bottle.errors import UnavailableError
 from claude_bottle.seam.environ import BIN, PLACE
 from claude_bottle.seam.part import Program
-from claude_bottle.seam.prefix import ensure
+from claude_bottle.seam.prefix import ensure, find_package
 
 __all__ = ["Installed", "install"]
 
@@ -32,5 +32,7 @@ def install(program: Program, say: Callable[[str], None]) -> Installed:
                 f"install {program.name} below /usr/local, or remove `install: host`",
             )
         return Installed(source, place, ((place, f"{BIN}/{program.name}"),))
-    links = tuple((f"{place}/{file}", f"{BIN}/{command}") for command, file in program.commands)
+    package = find_package(program)
+    commands = package.commands if package is not None else ()
+    links = tuple((f"{place}/{file}", f"{BIN}/{command}") for command, file in commands)
     return Installed(ensure(program, say), place, links)

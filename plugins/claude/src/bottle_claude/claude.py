@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bottle_claude.credentials import CREDENTIALS
 from bottle_claude.section import ClaudeSection, host_files, resolved, section_problems
 from claude_bottle.declare import agent
 from claude_bottle.errors import Problem
@@ -23,7 +24,8 @@ __all__ = ["PLUGIN"]
 
 MODEL = "api.anthropic.com"
 LOGIN = ("claude.ai", "console.anthropic.com", "platform.claude.com")
-TOKENS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+GATEWAY = "ANTHROPIC_AUTH_TOKEN"
+"""A bearer token for whatever stands in the place of the model's host: the agent holds it."""
 MEMORY = 512 << 20
 """Bytes: a prompt alone needs half of it, tools the rest."""
 
@@ -60,7 +62,8 @@ class Claude:
             hosts=hosts_of(section),
             argv=(program.name, *(("--dangerously-skip-permissions",) if section.permissions == "skip" else ())),
             env=ENVIRONMENT,
-            forward=TOKENS,
+            forward=(GATEWAY,),
+            credentials=CREDENTIALS,
             prompt_option=("--append-system-prompt-file",),
             programs=(program,),
             memory=MEMORY,
@@ -123,11 +126,11 @@ def lines_of(section: ClaudeSection, spec: BottleSpec) -> tuple[tuple[str, str],
 
 def chosen_program(section: ClaudeSection) -> Program:
     """Return the program of the registry, or this machine's own."""
-    from bottle_claude.release import NAME, VERSION, program
+    from bottle_claude.release import NAME, program
 
     if section.install == "host":
         return Program(name=NAME, host=str(host_program() or NAME))
-    return program(section.version or VERSION)
+    return program(section.version)
 
 
 def host_program() -> Path | None:

@@ -17,17 +17,27 @@ INTEGRITY = {
 PACKAGES = {"x86_64": f"{SOURCE}-linux-x64", "aarch64": f"{SOURCE}-linux-arm64"}
 
 
-def program(version: str) -> Program:
-    """Return the program in a version; another one than the tested one is held to what the registry says of it."""
+def program(chosen: str | None) -> Program:
+    """Return the program, in the version that the user chose or the tested one.
+
+    Another one than the tested one is held to what the registry says of it.
+    """
+    version = chosen or VERSION
     tested = version == VERSION
     return Program(
         name=NAME,
         version=version,
         source=SOURCE,
         packages=tuple(
-            Package(name=package, version=version, machine=machine, integrity=INTEGRITY[machine] if tested else "")
+            Package(
+                name=package,
+                version=version,
+                integrity=INTEGRITY[machine] if tested else "",
+                machine=machine,
+                commands=((NAME, "claude"),),
+            )
             for machine, package in PACKAGES.items()
         ),
-        commands=((NAME, "claude"),),
         size=SIZE if tested else 0,
+        fixed=chosen is not None,
     )

@@ -53,6 +53,6 @@ def settings(tail_of_key: str | None) -> Iterator[Entry]:
 
 def _tail_of_key(bottle: Bottle, plan: Plan) -> str | None:
     """Return the end of the API key that programs in the bottle see, None where they see none."""
-    if KEY not in plan.forwarded and KEY not in dict(plan.literals):
+    if KEY not in {*plan.forwarded, *dict(plan.literals), *(it.name for it in plan.injected)}:
         return None
     return bottle.exec(f'printf %s "${KEY}"').stdout.decode("utf-8", "replace")[-TAIL:]

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.json import decode
 
-from bottle_claude.claude import MODEL, TOKENS
+from bottle_claude.claude import GATEWAY, MODEL
+from bottle_claude.credentials import CREDENTIALS
 from claude_bottle.errors import Problem
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
@@ -81,7 +82,8 @@ def failed_turn(turn: Turn, plan: Plan, events: Sequence[Event]) -> Iterator[Pro
         yield refusal(refused[-1])
     elif status is None and turn.error == "authentication_failed":
         yield Problem(
-            "Claude Code has no login in this bottle", f"set one of {', '.join(TOKENS)} here, and start again"
+            "Claude Code has no login in this bottle",
+            f"`bottle login claude`, or set {' or '.join(it.name for it in CREDENTIALS)} here",
         )
     elif status is None or (own and own[-1].rule == "upstream"):
         reason = own[-1].reason if own and own[-1].rule == "upstream" else "no answer came"
@@ -98,10 +100,15 @@ def refusal(event: Event) -> Problem:
 
 def of_status(status: int, plan: Plan) -> Iterator[Problem]:
     """Yield what an error of the service itself means."""
-    given = ", ".join(name for name in TOKENS if name in plan.forwarded) or "the login"
+    held = {*plan.forwarded, *(it.name for it in plan.injected)}
+    known = (*(it.name for it in CREDENTIALS), GATEWAY)
+    given = ", ".join(name for name in known if name in held) or "the login"
     match status:
         case 401:
-            yield Problem(f"the service does not accept {given}: it is wrong, or has expired", "set a new one")
+            yield Problem(
+                f"the service does not accept {given}: it is wrong, or has expired",
+                "`bottle login claude`, or set a new one",
+            )
         case 403:
             yield Problem(f"the service knows {given}, and does not permit this", "ask whoever runs the account")
         case 429:

@@ -13,7 +13,7 @@ from bottle_docker.bottle import DockerBottle
 from bottle_docker.containers import PORT, PROXY, agent_body, proxy_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import exports
-from bottle_docker.image import agent_recipe, chosen_recipe
+from bottle_docker.image import agent_recipe, chosen_recipe, fetcher_recipe
 from bottle_docker.images import Images
 from bottle_docker.labels import LAUNCH, Mark
 from bottle_docker.listing import Network
@@ -161,6 +161,8 @@ class DockerSite:
         return HostWitness(self._engine, container, name)
 
     def _agent_image(self) -> str:
+        if self._plan.programs:
+            self._images.ensure(fetcher_recipe())
         if self._section.image is None:
             return self._images.ensure(agent_recipe(self._plan.install, self._plan.programs))
         chosen = self._images.ensure(self._section.image)

@@ -1,16 +1,17 @@
 """The agent's image as a recipe."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from shlex import quote
 
+from bottle_docker.images import tag_of
 from claude_bottle.seam.environ import BIN, PLACE
 from claude_bottle.seam.part import Package, Program
 from claude_bottle.seam.sidecar import Recipe
 from claude_bottle.seam.trust import read_bundle
 
-__all__ = ["agent_recipe", "chosen_recipe"]
+__all__ = ["agent_recipe", "chosen_recipe", "fetcher_recipe"]
 
 NAME = "claude-bottle-agent"
 
@@ -21,13 +22,21 @@ RUN sed -i '/^hosts:/d' /etc/nsswitch.conf; echo 'hosts: files' >>/etc/nsswitch.
 
 CHOSEN = "claude-bottle-chosen"
 
-# What fetches is left behind: the image has neither npm nor the archive. Nothing of a package is run on the way.
-FETCHING = r"""FROM debian:bookworm-slim AS programs
+FETCHER = "claude-bottle-npm"
+
+FETCHING = r"""# What fetches agents' programs for their images, none of which has npm or an archive in it.
+FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates npm
+ && apt-get install -y --no-install-recommends ca-certificates npm \
+ && rm -rf /var/lib/apt/lists/*
 COPY authorities.pem /build/
 ENV NODE_EXTRA_CA_CERTS=/build/authorities.pem
 """
+
+
+def fetcher_recipe() -> Recipe:
+    """Return the recipe of the image with npm, from which the images of agents with programs are built."""
+    return Recipe(name=FETCHER, containerfile=FETCHING, authorities=read_bundle(()))
 
 
 def chosen_recipe(image_id: str, programs: Sequence[Program] = ()) -> Recipe:
@@ -47,31 +56,32 @@ def agent_recipe(install: Sequence[str], programs: Sequence[Program] = ()) -> Re
 def _recipe(name: str, steps: str, programs: Sequence[Program], closing: str = "") -> Recipe:
     if not programs:
         return Recipe(name=name, containerfile=steps + closing)
-    fetching = FETCHING + "".join(f"RUN {script}\n" for program in programs for script in _fetch(program))
+    fetching = f"FROM {tag_of(fetcher_recipe())} AS programs\n" + "".join(f"RUN {fetch(it)}\n" for it in programs)
     copying = f"COPY --from=programs {PLACE} {PLACE}\n"
-    return Recipe(name=name, containerfile=fetching + steps + copying + closing, authorities=read_bundle(()))
+    return Recipe(name=name, containerfile=fetching + steps + copying + closing)
 
 
-def _fetch(program: Program) -> Iterator[str]:
-    """Yield commands that put a program into PLACE: fetched, checked as the plan says, unpacked, linked."""
+def fetch(program: Program) -> str:
+    """Return a command that puts a program into PLACE: fetched, checked as the plan says, unpacked, linked.
+
+    Nothing of the package is run on the way.
+    """
     folder = f"{PLACE}/{program.name}"
-    choices = " ".join(
-        f"{package.machine or '*'}) what={quote(f'{package.name}@{package.version}')} is={_digest(package)} ;;"
-        for package in program.packages
-    )
-    yield (
+    machines = "|".join(package.machine or "any" for package in program.packages)
+    cases = " ".join(f"{package.machine or '*'}) {_install(package, folder)} ;;" for package in program.packages)
+    missing = f'echo "there is no {program.name} for $(uname -m), but for {machines}" >&2; exit 1'
+    return (
         f"mkdir -p {folder} {BIN} /build/{program.name} && cd /build/{program.name} "
-        f'&& case "$(uname -m)" in {choices} '
-        f'*) echo "there is no {program.name} for $(uname -m)" >&2; exit 1 ;; esac '
-        '&& npm pack --silent --ignore-scripts "$what" >/dev/null '
-        '&& { [ -z "$is" ] || printf "%s  %s\\n" "$is" *.tgz | sha512sum --check --quiet -; } '
-        f"&& tar -xzf *.tgz -C {folder} --strip-components=1 --no-same-owner && rm *.tgz"
+        f'&& case "$(uname -m)" in {cases} *) {missing} ;; esac'
     )
-    for command, file in program.commands:
-        yield f"test -x {folder}/{quote(file)} && ln -s {folder}/{quote(file)} {BIN}/{quote(command)}"
 
 
-def _digest(package: Package) -> str:
-    """Return what `sha512sum` would print of a package's archive; empty where the registry's word is taken."""
-    value = package.integrity.removeprefix("sha512-")
-    return base64.b64decode(value, validate=True).hex() if value else "''"
+def _install(package: Package, folder: str) -> str:
+    steps = [f"npm pack --silent --ignore-scripts {quote(f'{package.name}@{package.version}')} >/dev/null"]
+    if package.integrity:
+        digest = base64.b64decode(package.integrity.removeprefix("sha512-"), validate=True).hex()
+        steps.append(f'printf "%s  %s\\n" {digest} *.tgz | sha512sum --check --quiet -')
+    steps.append(f"tar -xzf *.tgz -C {folder} --strip-components=1 --no-same-owner && rm *.tgz")
+    for command, file in package.commands:
+        steps.append(f"test -x {folder}/{quote(file)} && ln -s {folder}/{quote(file)} {BIN}/{quote(command)}")
+    return " && ".join(steps)

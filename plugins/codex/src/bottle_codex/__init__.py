@@ -1,0 +1,1 @@
+"""The agent plugin `codex`: OpenAI's command-line agent in a bottle."""
