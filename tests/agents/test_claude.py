@@ -46,6 +46,15 @@ def test_it_prints_json(bottle: Bottle) -> None:
     assert (answer["is_error"], answer["result"]) == (False, "MOCK-HELLO")
 
 
+def test_the_key_stays_with_a_proxy_that_can_inject_it(claude: Claude, bottle: Bottle) -> None:
+    """S12: the service gets the key; the agent holds a placeholder, and sees the key only where it must."""
+    assert ask(bottle, "say hi").code == 0
+    assert {request.headers["x-api-key"] for request in claude.model.messages()} == {KEY}
+    held = bottle.sh("printenv ANTHROPIC_API_KEY").out.strip()
+    assert len(held) == len(KEY)
+    assert (held == KEY) == (claude.pair.proxy == "pipelock")
+
+
 def test_a_round_of_tools_edits_a_file(bottle: Bottle) -> None:
     """Nobody is asked for a permission: the file is written, read, edited, and a command is run, not as root."""
     path = "/workspace/edited.txt"

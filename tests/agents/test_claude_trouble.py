@@ -31,7 +31,8 @@ def test_an_expired_login_is_told_from_a_refusal(claude: Claude) -> None:
     """A 401 of the service: which variable it does not accept; the exit code and stdout are Claude Code's."""
     done = run(claude, "[[mock:error 401]]")
     assert (done.code, done.out) == (1, "Invalid API key · Fix external API key\n")
-    expected = "claude: the service does not accept ANTHROPIC_API_KEY: it is wrong, or has expired; `bottle login claude`, or set a new one"
+    cure = "`bottle login claude`, or set a new one"
+    expected = f"claude: the service does not accept ANTHROPIC_API_KEY: it is wrong, or has expired; {cure}"
     assert last_line(done) == expected
 
 
