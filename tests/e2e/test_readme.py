@@ -27,8 +27,11 @@ TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 FOLDERS = {
     "bwrap/": "plugins/bwrap/tests",
     "docker/": "plugins/docker/tests",
+    "git/": "plugins/git/tests",
     "mitmproxy/": "plugins/mitmproxy/tests",
     "pipelock/": "plugins/pipelock/tests",
+    "skills/": "plugins/skills/tests",
+    "ssh/": "plugins/ssh/tests",
     "testing/": str(Path(claude_bottle.testing.__file__).parent),
     "matrix/": "tests/matrix",
     "e2e/": "tests/e2e",

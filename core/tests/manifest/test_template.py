@@ -22,7 +22,9 @@ def test_the_template_has_no_problems_and_needs_no_plugin_but_the_agent(load: Lo
 def test_the_lines_that_are_commented_out_work(load: Load) -> None:
     """Who removes a `#` has a manifest that works."""
     text, count = re.subn(r"(?m)^( +)# (\w+: )", r"\1\2", TEMPLATE)
-    assert count == 3
-    dev = load(text).checked().bottles["dev"]
+    assert count == 5
+    manifest = load(text).checked()
+    dev, claude = manifest.bottles["dev"], manifest.agents["claude"]
+    assert (claude.prompt, claude.skills) == ("You review changes.", ("pdf",))
     assert dev.env["API_URL"] == "${HOST_API_URL}/v2"
     assert dev.env["GITHUB_TOKEN"] == Secret(secret="GitHub token")

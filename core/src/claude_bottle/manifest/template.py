@@ -20,7 +20,11 @@ bottles:
       # GITHUB_TOKEN: {secret: "GitHub token"}   # asked for at the terminal
 
 agents:
-  shell:
+  claude:                         # Claude Code: `bottle login claude`, then `bottle start claude --cwd`
+    bottle: dev
+    # prompt: You review changes.
+    # skills: [pdf]               # from ~/.claude/skills
+  shell:                          # for looking around
     bottle: dev
     agent: shell
 """
