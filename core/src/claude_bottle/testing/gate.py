@@ -40,11 +40,11 @@ class Gate(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, listener: socket.socket, folder: int) -> None:
+    def __init__(self, listener: socket.socket, folder: int, authority: Authority) -> None:
         super().__init__(("", 0), Asked, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
-        self.authority = Authority("conformance kit proxy")
+        self.authority = authority
         self._folder = folder
         self._lock = threading.Lock()
 
@@ -178,16 +178,18 @@ def splice(one: socket.socket, other: socket.socket) -> None:
 
 def main() -> None:
     """Serve until it is killed or, with a descriptor 3, until that is closed."""
+    authority = Authority("conformance kit proxy")
+    authority.context(["kit.invalid"])  # imports the rest of what it needs, while that can be found
     if sys.argv[1] == "tcp":
         folder = os.open(sys.argv[2], os.O_RDONLY | os.O_DIRECTORY)
-        gate = Gate(socket.create_server((sys.argv[3], int(sys.argv[4]))), folder)
+        gate = Gate(socket.create_server((sys.argv[3], int(sys.argv[4]))), folder, authority)
     else:
         channel = socket.socket(fileno=3)
         words, fds, _, _ = socket.recv_fds(channel, 4096, 1)
         where = json.loads(words)
         folder = os.open(where["root"], os.O_RDONLY | os.O_DIRECTORY)
         drop(where["uid"], where["gid"])
-        gate = Gate(socket.socket(fileno=fds[0]), folder)
+        gate = Gate(socket.socket(fileno=fds[0]), folder, authority)
         threading.Thread(target=lambda: channel.recv(1) or os._exit(0), daemon=True).start()
     gate.tell(gate.authority.pem.decode())
     gate.serve_forever()

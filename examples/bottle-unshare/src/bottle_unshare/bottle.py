@@ -15,7 +15,7 @@ from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
 from claude_bottle.seam.terminal import has_terminal, terminal_variables
 from claude_bottle.seam.tree import Entry, checked_path, pack, unpack
 
-from bottle_unshare.command import Copies, end, memory, send_in
+from bottle_unshare.command import Copies, memory, send_in
 from bottle_unshare.inside import NOT_FOUND
 from bottle_unshare.record import Record
 from bottle_unshare.terminal import attach_pipes, attach_terminal
@@ -63,7 +63,7 @@ class UnshareBottle:
         except subprocess.TimeoutExpired as error:
             raise DeadlineError(f"the command did not end within {timeout:g} seconds") from error
         finally:
-            end(process)
+            process.end()
         return ExecResult(code, *map(bytes, written))
 
     def attach(self, argv: Sequence[str], *, root: bool = False, env: Mapping[str, str] | None = None) -> int:
@@ -121,6 +121,7 @@ class UnshareBottle:
         with memory(data) as file:
             process = send_in({"verb": verb, "pid": self._pid(), **request}, stdin=file)
         out, err = process.communicate()
+        process.end()
         if process.returncode == NOT_FOUND:
             raise NotFoundError(f"there is nothing at {request['path']} in {self.name}")
         if process.returncode:

@@ -3,18 +3,36 @@
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
-__all__ = ["Copies", "end", "kill", "memory", "send_in"]
+__all__ = ["Copies", "Sent", "memory", "send_in"]
 
 CHUNK = 1 << 16
+
+
+class Sent(subprocess.Popen[bytes]):
+    """A process of ours that went in. It ends what it began once the leash is let go, by us or by our death."""
+
+    leash: int
+
+    def release(self) -> None:
+        """Let the leash go. It never waits: a signal may be here."""
+        if self.leash >= 0:
+            os.close(self.leash)
+            self.leash = -1
+
+    def end(self) -> None:
+        """Kill whatever it began, in whatever process groups, and reap it."""
+        self.release()
+        self.wait()
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def send_in(
@@ -24,19 +42,28 @@ def send_in(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
     more: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+) -> Sent:
     """Start `inside` with a request, which may hold secrets: it is in no argument, no environment and no file."""
-    with memory(json.dumps(request).encode()) as file:
-        return subprocess.Popen(
-            [sys.executable, "-S", "-P", "-m", "bottle_unshare.inside", str(file.fileno())],
-            env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd="/",
-            pass_fds=(file.fileno(), *more),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,  # the terminal's Ctrl-C is not for it
-        )
+    theirs, leash = os.pipe()
+    try:
+        with memory(json.dumps({**request, "leash": theirs}).encode()) as file:
+            sent = Sent(
+                [sys.executable, "-S", "-P", "-m", "bottle_unshare.inside", str(file.fileno())],
+                env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+                cwd="/",
+                pass_fds=(file.fileno(), theirs, *more),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,  # the terminal's Ctrl-C is not for it
+            )
+    except OSError:
+        os.close(leash)
+        raise
+    finally:
+        os.close(theirs)
+    sent.leash = leash
+    return sent
 
 
 def memory(data: bytes) -> IO[bytes]:
@@ -47,43 +74,10 @@ def memory(data: bytes) -> IO[bytes]:
     return file
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a command and whatever it began, and reap it."""
-    kill(process)
-    process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a command and all of its session, whatever the process groups. It never waits: a signal may be here."""
-    if process.poll() is not None:
-        return
-    with suppress(OSError):
-        for leader in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split():
-            while members := [pid for pid, session in sessions() if session == int(leader)]:
-                for pid in members:
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-    process.kill()
-
-
-def sessions() -> list[tuple[int, int]]:
-    """Return each process of this machine that lives, with the session that it belongs to."""
-    found: list[tuple[int, int]] = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, _, session, *_ = path.read_bytes().rpartition(b")")[2].split()
-            if state not in b"ZX":
-                found.append((int(path.parent.name), int(session)))
-    return found
-
-
 class Copies:
     """Streams that are handed on by a thread each, until they end or the process has ended."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Sent) -> None:
         self._ended = os.pidfd_open(process.pid)
         self._outward: list[threading.Thread] = []
 

@@ -8,6 +8,7 @@ import encodings.idna
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -42,9 +43,12 @@ def begin(request: Request) -> NoReturn:
     walls.separate(request["uid"])
     channel = socket.socket(fileno=request["channel"])
     channel.set_inheritable(False)  # it closes as PID 1 becomes what it is: the launch waits for that
+    processes = os.open("/proc", os.O_RDONLY)
     if child := os.fork():
         channel.close()
-        sys.exit(ended(child))
+        sys.exit(ended(child, request["leash"], processes))
+    os.close(processes)
+    os.close(request["leash"])
     walls.build_root(request["files"], b64decode(request["bundle"]))
     with socket.create_server(("127.0.0.1", request["port"])) as listener:
         socket.send_fds(channel, [b"ready"], [listener.fileno()])
@@ -118,10 +122,34 @@ def known(name: str) -> bool:
     return False
 
 
-def ended(child: int) -> int:
-    """Wait for a child, and return its exit code as a shell has it: 128 and its number for a signal."""
+def ended(child: int, leash: int, processes: int) -> int:
+    """Wait for a child, and return its exit code as a shell has it: 128 and its number for a signal.
+
+    When the leash is let go first, all of its session is killed, in whatever process groups. `processes` is this
+    machine's /proc, opened before we went in.
+    """
+    pidfd = os.pidfd_open(child)
+    ready, _, _ = select.select([pidfd, leash], [], [])
+    if pidfd not in ready:
+        while members := session(child, processes):
+            for pid in members:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if code >= 0 else 128 - code
+
+
+def session(leader: int, processes: int) -> list[int]:
+    """Return the processes of a session that live."""
+    found: list[int] = []
+    for name in os.listdir(processes):
+        with suppress(OSError, ValueError):
+            fd = os.open(f"{int(name)}/stat", os.O_RDONLY, dir_fd=processes)
+            state, _, _, session, *_ = os.read(fd, 4096).rpartition(b")")[2].split()
+            os.close(fd)
+            if int(session) == leader and state not in b"ZX":
+                found.append(int(name))
+    return found
 
 
 VERBS: Mapping[str, Callable[[Request], None]] = {"run": run, "put": put, "get": get, "look": look}
@@ -134,12 +162,15 @@ def main() -> None:
     if request["verb"] == "begin":
         begin(request)
     walls.hide()
+    processes = os.open("/proc", os.O_RDONLY)
     walls.enter(request["pid"])
     if request["verb"] == "trust":
         walls.replace_bundle(sys.stdin.buffer.read())
         return
     if child := os.fork():  # only a child is in the process namespace, too
-        sys.exit(ended(child))
+        sys.exit(ended(child, request["leash"], processes))
+    os.close(processes)
+    os.close(request["leash"])
     walls.confine()
     try:
         VERBS[request["verb"]](request)

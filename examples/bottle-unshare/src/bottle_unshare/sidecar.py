@@ -15,8 +15,6 @@ from claude_bottle.seam.bottle import ExecResult
 from claude_bottle.seam.sidecar import File, SidecarSpec, Warm
 from claude_bottle.seam.tree import FileEntry, read_tree
 
-from bottle_unshare.command import end
-
 __all__ = ["UnshareSidecar"]
 
 GRACE = 2.0
@@ -107,7 +105,9 @@ class UnshareSidecar:
         self._process.kill()
         for reader in self._readers:
             reader.join(GRACE)
-        end(self._process)
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def _give(self, path: Path) -> None:
         if self._uid is not None:

@@ -17,7 +17,7 @@ from claude_bottle.seam.trust import read_bundle
 from claude_bottle.seam.witness import open_witness, own_addresses
 
 from bottle_unshare.bottle import UnshareBottle
-from bottle_unshare.command import end, send_in
+from bottle_unshare.command import send_in
 from bottle_unshare.record import claim
 from bottle_unshare.section import UnshareSection
 from bottle_unshare.sidecar import UnshareSidecar
@@ -85,7 +85,7 @@ class UnshareSite:
         }
         with ours, theirs:
             process = send_in(request, more=[theirs.fileno()])
-            self._stack.callback(end, process)
+            self._stack.callback(process.end)
             theirs.close()
             ours.settimeout(START)
             _, fds, _, _ = socket.recv_fds(ours, 64, 1)

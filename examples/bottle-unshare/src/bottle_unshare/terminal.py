@@ -10,13 +10,13 @@ from contextlib import suppress
 
 from claude_bottle.seam.terminal import STDERR, STDIN, STDOUT, Write, raw, resizing
 
-from bottle_unshare.command import Copies, end, kill
+from bottle_unshare.command import Copies, Sent
 
 __all__ = ["attach_pipes", "attach_terminal"]
 
 UNLOCK, OPEN_PEER = 0x40045431, 0x5441  # TIOCSPTLCK, TIOCGPTPEER
 
-Start = Callable[..., subprocess.Popen[bytes]]
+Start = Callable[..., Sent]
 
 
 def attach_terminal(pid: int, start: Start) -> int:
@@ -37,17 +37,17 @@ def attach_terminal(pid: int, start: Start) -> int:
         os.close(master)
 
 
-def relay(process: subprocess.Popen[bytes], master: int) -> int:
+def relay(process: Sent, master: int) -> int:
     """Hand on keys and what is shown, until the command ends; return its exit code."""
     copies = Copies(process)
     try:
-        with raw(STDIN, lambda: kill(process)), resizing(lambda lines, columns: resize(master, lines, columns)):
+        with raw(STDIN, process.release), resizing(lambda lines, columns: resize(master, lines, columns)):
             copies.into(STDIN, Write(master), lambda: None)
             copies.out(master, Write(STDOUT))
             code = process.wait()
             copies.finish()
     finally:
-        end(process)
+        process.end()
     return code
 
 
@@ -70,5 +70,5 @@ def attach_pipes(start: Start) -> int:
         code = process.wait()
         copies.finish()
     finally:
-        end(process)
+        process.end()
     return code
