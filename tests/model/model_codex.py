@@ -30,8 +30,9 @@ class CodexModel(ModelServer):
 
 def stream() -> Iterator[bytes]:
     """Yield an answer as the events of the real API."""
-    text = {"type": "output_text", "text": "MOCK-HELLO", "annotations": []}
-    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [text]}
+    text: dict[str, object] = {"type": "output_text", "text": "MOCK-HELLO", "annotations": []}
+    said: dict[str, object] = {"role": "assistant", "status": "completed", "content": [text]}
+    item: dict[str, object] = {"type": "message", "id": "msg_1", **said}
     yield sse("response.created", {"response": {"id": "resp_1"}})
     yield sse("response.output_item.done", {"output_index": 0, "item": item})
     yield sse("response.completed", {"response": {"id": "resp_1", "usage": {**USAGE, "total_tokens": 10}}})

@@ -154,7 +154,7 @@ def test_who_implements_a_hook(user: User, install: Install) -> None:
     assert ": --load looks\n" in known.stderr
     assert set(listing(user, "--hook", "probe", "--load")) >= {"stage", "stageway", "stranger"}
     assert "stagehand" not in listing(user, "--hook", "probe", "--load")
-    assert set(listing(user, "--hook", "collect")) == {"stageprops"}
+    assert set(listing(user, "--hook", "collect")) == {"claude", "stageprops"}
     assert user.run("plugins", "list", "--hook", "prove").returncode == 2
 
 
