@@ -25,6 +25,7 @@ TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 
 FOLDERS = {
+    "agents/": "tests/agents",
     "bwrap/": "plugins/bwrap/tests",
     "docker/": "plugins/docker/tests",
     "git/": "plugins/git/tests",

@@ -1,7 +1,7 @@
 """The stand-in for OpenAI's API: the Responses protocol, and a model that says hello."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from model_server import Answer, ModelServer, Request, sse
 
@@ -30,14 +30,9 @@ class CodexModel(ModelServer):
 
 def stream() -> Iterator[bytes]:
     """Yield an answer as the events of the real API."""
-    text: dict[str, Any] = {"type": "output_text", "text": "MOCK-HELLO", "annotations": []}
-    item: dict[str, Any] = {
-        "type": "message",
-        "id": "msg_1",
-        "role": "assistant",
-        "status": "completed",
-        "content": [text],
-    }
+    text: dict[str, object] = {"type": "output_text", "text": "MOCK-HELLO", "annotations": []}
+    said: dict[str, object] = {"role": "assistant", "status": "completed", "content": [text]}
+    item: dict[str, object] = {"type": "message", "id": "msg_1", **said}
     yield sse("response.created", {"response": {"id": "resp_1"}})
     yield sse("response.output_item.done", {"output_index": 0, "item": item})
     yield sse("response.completed", {"response": {"id": "resp_1", "usage": {**USAGE, "total_tokens": 10}}})

@@ -20,7 +20,7 @@ __all__ = ["ensure", "find_package", "find_prefix", "npm", "prefix_problems", "p
 
 MACHINE_WIDE = Path("/var/cache/claude-bottle")
 HASH = "sha512"
-CURE = "install npm (Debian: apt-get install npm), or choose a backend whose bottles are images"
+CURE = "install npm (Debian: apt-get install npm), or choose a backend that makes its bottles of images"
 BLOCK = 1 << 20
 QUERY = 60.0  # seconds that the registry may take to answer a question
 PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
