@@ -16,7 +16,7 @@ __all__ = ["BINARIES", "INSIDE", "Bottle", "Done", "User", "wait_until"]
 
 BINARIES = Path(sys.executable).parent
 """Where `bottle` is installed, beside the Python that runs the tests."""
-INSIDE = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INSIDE = "/opt/claude-bottle/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where a bottle looks for programs, which are the host's."""
 DEADLINE = 60.0
 EMBEDDED = {"backend": "bwrap", "proxy": "mitmproxy"}

@@ -117,7 +117,7 @@ class LocalBottle:
         """Remove the folder."""
         for served in self._served:
             served.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     def _inside(self, path: str) -> Path:
         """Return a path of the folder; a bottle's own /home/agent and /workspace are it."""
@@ -179,7 +179,16 @@ class LocalSite:
             bottle.stop()
         for sidecar in self.sidecars:
             sidecar.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all below it, also what a command made read-only; one that is not there is none."""
+    for place, names, _ in os.walk(folder):
+        for below in (Path(place, name) for name in names):
+            if not below.is_symlink():
+                below.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class LocalLeftovers:
