@@ -104,12 +104,13 @@ class DockerSite:
     def witness(self) -> Generator[Sequence[Address] | Outpost]:
         """See `seam.sidecar.Site`: at every address at which the engine's host might be seen from a container.
 
-        That host is this machine if the gateway of the network that was just made is an address of ours.
+        That host is this machine if it has its name and the gateway of the network that was just made is an address of
+        ours: another machine may well have given a network of its own the same address.
         """
         gateway = self._outside.result().gateway
         gateways = list(dict.fromkeys([gateway, *default_gateways(self._engine.networks())]))
         with open_witness([*((AF_INET, it) for it in gateways), *own_addresses()]) as here:
-            if gateway in {address.host for address in here}:
+            if self._there is None and gateway in {address.host for address in here}:
                 yield here
                 return
             there = self._there.result() if self._there else self._witness_there()

@@ -4,6 +4,7 @@ import select
 import socket
 import ssl
 import threading
+from collections import deque
 from contextlib import suppress
 
 from bottle_docker.address import Tls
@@ -40,6 +41,7 @@ class Session:
         self._plain = plain
         self._came, self._goes = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._came, self._goes, server_hostname=host)
+        self._early: deque[bytes] = deque()
         self._lock = threading.Lock()
         self._sending = threading.Lock()
 
@@ -72,8 +74,10 @@ class Session:
                 with self._lock:
                     self._tls.write(data)
                 self._flush()
-            with self._lock, suppress(ssl.SSLWantReadError):
-                self._tls.unwrap()  # says that no more comes; the other end may still speak
+            with self._lock:
+                self._read_ahead()
+                with suppress(ssl.SSLWantReadError):
+                    self._tls.unwrap()  # says that no more comes; the other end may still speak
             self._flush()
             hung_up(inner)
         with suppress(OSError):
@@ -83,6 +87,8 @@ class Session:
         """Return the next piece in clear; empty at the end."""
         while True:
             with self._lock:
+                if self._early:
+                    return self._early.popleft()
                 try:
                     return self._tls.read(MOST)
                 except ssl.SSLWantReadError:
@@ -91,6 +97,12 @@ class Session:
                     return b""
             self._flush()
             self._take()
+
+    def _read_ahead(self) -> None:
+        """Take what has come out of the session: to its `unwrap` any data that is left there is a fatal error."""
+        with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            while data := self._tls.read(MOST):
+                self._early.append(data)
 
     def _take(self) -> None:
         data = self._plain.recv(CHUNK)
