@@ -13,14 +13,15 @@ from subprocess import PIPE
 from typing import NamedTuple
 
 import pytest
+from e2e_agent import give_agent
 from e2e_keyring import give_keyring, keyring_file, put
 from e2e_terminal import begin_at_terminal
+from e2e_traces import OURS, command_line, processes, read
 from e2e_upstream import ALLOWED
 from e2e_user import BINARIES, User, wait_until
 
 KINDS = ("ASKED", "KEYRING", "FILE", "COMMAND", "MADE", "INJECTED", "LOGIN")
 NEVER_INSIDE = {"INJECTED", "LOGIN"}
-ELSEWHERE = (Path("/run/claude-bottle"), Path("/run/claude-bottle-uids"), Path("/dev/shm"))
 CORES = Path("/proc/sys/kernel/core_pattern")
 AGENT = """
 import os
@@ -50,16 +51,15 @@ class Planted(NamedTuple):
 
     def found(self, where: str) -> dict[str, set[str]]:
         """Return by kind the command lines of the processes whose `environ`, or `cmdline`, holds it."""
-        pids = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
-        held = {path: read(path / where) for path in pids}
+        held = {path: read(path / where) for path in processes()}
         return {
-            kind: {name(path) for path, data in held.items() if value.encode() in data}
+            kind: {command_line(path) for path, data in held.items() if value.encode() in data}
             for kind, value in self.values.items()
         }
 
     def on_disk(self) -> dict[str, set[str]]:
         """Return by kind the files of the user's, and of ours elsewhere, that hold it in some form."""
-        paths = [it for top in (self.user.folder, *ELSEWHERE) for it in top.rglob("*") if it.is_file()]
+        paths = [it for top in (self.user.folder, *OURS) for it in top.rglob("*") if it.is_file()]
         held = {str(path): read(path) for path in paths}
         return {
             kind: {path for path, data in held.items() if any(form in data for form in forms(value))}
@@ -72,32 +72,10 @@ def forms(value: str) -> tuple[bytes, ...]:
     return value.encode(), base64.b64encode(value.encode()), value.encode().hex().encode()
 
 
-def read(path: Path) -> bytes:
-    """Return what can be read of a file now."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def name(process: Path) -> str:
-    """Return a process's command line."""
-    return read(process / "cmdline").replace(b"\0", b" ").decode("utf-8", "replace").strip()
-
-
 def plant(user: User, folder: Path) -> Planted:
     """Put a value of each kind where it comes from; `ASKED` is for whoever is asked."""
     values = {kind: f"canary{kind.lower()}{secrets.token_hex(12)}" for kind in KINDS}
-    (folder / "canary_keeper.py").write_text(AGENT)
-    info = folder / "bottle_keeper-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bottle-keeper\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[claude_bottle.agent]\nkeeper = canary_keeper:PLUGIN\n")
-    user.environment |= {
-        "PYTHONPATH": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "CLAUDE_BOTTLE_TRUST": "bottle-keeper",
-    }
+    give_agent(user, folder, "keeper", AGENT)
     give_keyring(user)
     put(user, "s", "n", values["KEYRING"])
     for kind in ("FILE", "COMMAND", "INJECTED"):
@@ -233,7 +211,7 @@ def crash(user: User, words: list[str], env: Mapping[str, str], ready: Callable[
         stdout=PIPE,
         stderr=PIPE,
     )
-    assert wait_until(ready or (lambda: name(Path(f"/proc/{process.pid}")) == shlex.join(words)), 20)
+    assert wait_until(ready or (lambda: command_line(Path(f"/proc/{process.pid}")) == shlex.join(words)), 20)
     process.send_signal(signal.SIGABRT)
     process.communicate(timeout=20)
     return sorted(user.work.glob("core*"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e_agent import give_agent
 from e2e_keyring import NOWHERE, give_keyring
 from e2e_terminal import begin_at_terminal
 from e2e_upstream import ALLOWED, Internet
@@ -39,22 +40,12 @@ class Coder:
 
 PLUGIN = agent(Coder(), section=NoSection)
 """
-METADATA = "Metadata-Version: 2.1\nName: bottle-coder\nVersion: 1.0\nRequires-Dist: claude-bottle-core>=0.1,<0.2\n"
 
 
 @pytest.fixture
 def coder(user: User, tmp_path: Path) -> User:
     """Somebody with an agent plugin that has two credentials, and with a real keyring, which is a file."""
-    (tmp_path / "login_coder.py").write_text(AGENT)
-    info = tmp_path / "bottle_coder-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(METADATA)
-    (info / "entry_points.txt").write_text("[claude_bottle.agent]\ncoder = login_coder:PLUGIN\n")
-    user.environment |= {
-        "PYTHONPATH": str(tmp_path),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "CLAUDE_BOTTLE_TRUST": "bottle-coder",
-    }
+    give_agent(user, tmp_path, "coder", AGENT)
     give_keyring(user)
     user.manifest({"egress": {"private_addresses": ["127.0.0.0/8"]}}, {"agent": "coder"})
     return user

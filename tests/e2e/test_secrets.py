@@ -3,14 +3,12 @@
 import secrets
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from e2e_traces import OURS, command_line, processes, read
 from e2e_upstream import ALLOWED
 from e2e_user import User, wait_until
-
-RUNTIME = (Path("/run/claude-bottle"), Path("/run/claude-bottle-uids"), Path("/dev/shm"))
 
 
 class Search(NamedTuple):
@@ -21,26 +19,12 @@ class Search(NamedTuple):
 
     def files(self) -> set[str]:
         """Return the files below the user's folders, and those of ours elsewhere, that hold it."""
-        tops = (self.user.folder, *RUNTIME)
+        tops = (self.user.folder, *OURS)
         return {str(path) for top in tops for path in top.rglob("*") if path.is_file() and self.value in read(path)}
 
     def processes(self, what: str) -> set[str]:
         """Return the command lines of the processes whose `environ` or `cmdline` holds it."""
-        pids = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
-        return {name(path) for path in pids if self.value in read(path / what)}
-
-
-def read(path: Path) -> bytes:
-    """Return what can be read of a file now."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def name(process: Path) -> str:
-    """Return a process's command line, in which `sleep` stands for the agent."""
-    return read(process / "cmdline").replace(b"\0", b" ").decode("utf-8", "replace").strip()
+        return {command_line(path) for path in processes() if self.value in read(path / what)}
 
 
 @pytest.fixture

@@ -154,28 +154,28 @@ class Hooks(Protocol):
     """The same hooks as core calls them, by keyword, on one plugin. None: the plugin does not have the hook."""
 
     def validate(self, *, spec: BottleSpec) -> Sequence[Problem] | None: ...  # noqa: D102 - documented in Specs
-    def resolve_plan(self, *, spec: BottleSpec, draft: Draft) -> Part[Struct] | None: ...  # noqa: D102
-    def probe(self) -> ProbeResult | None: ...  # noqa: D102
-    def probe_pair(self, *, partner: BackendTraits | ProxyTraits) -> Sequence[Finding] | None: ...  # noqa: D102
-    def warm_up(self, *, plan: Plan) -> Warm | None: ...  # noqa: D102
-    def open_site(self, *, plan: Plan, launch: Launch, say: Callable[[str], None]) -> Site | None: ...  # noqa: D102
-    def start_proxy(self, *, plan: Plan, site: Site, secrets: Secrets, warm: Warm | None) -> Proxy | None: ...  # noqa: D102
-    def start_bottle(  # noqa: D102
+    def resolve_plan(self, *, spec: BottleSpec, draft: Draft) -> Part[Struct] | None: ...  # noqa: D102 - as above
+    def probe(self) -> ProbeResult | None: ...  # noqa: D102 - as above
+    def probe_pair(self, *, partner: BackendTraits | ProxyTraits) -> Sequence[Finding] | None: ...  # noqa: D102 - as above
+    def warm_up(self, *, plan: Plan) -> Warm | None: ...  # noqa: D102 - as above
+    def open_site(self, *, plan: Plan, launch: Launch, say: Callable[[str], None]) -> Site | None: ...  # noqa: D102 - as above
+    def start_proxy(self, *, plan: Plan, site: Site, secrets: Secrets, warm: Warm | None) -> Proxy | None: ...  # noqa: D102 - as above
+    def start_bottle(  # noqa: D102 - as above
         self, *, plan: Plan, site: Site, env: Mapping[str, str], secrets: Secrets
     ) -> Bottle | None: ...
-    def provision_ca(self, *, bottle: Bottle, plan: Plan, ca: bytes) -> bool | None: ...  # noqa: D102
-    def provision_prompt(self, *, bottle: Bottle, plan: Plan) -> str | None: ...  # noqa: D102
-    def provision_skills(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
-    def provision_ssh(  # noqa: D102
+    def provision_ca(self, *, bottle: Bottle, plan: Plan, ca: bytes) -> bool | None: ...  # noqa: D102 - as above
+    def provision_prompt(self, *, bottle: Bottle, plan: Plan) -> str | None: ...  # noqa: D102 - as above
+    def provision_skills(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102 - as above
+    def provision_ssh(  # noqa: D102 - as above
         self, *, bottle: Bottle, plan: Plan, answers: Secrets, report: Callable[[Event], None]
     ) -> None: ...
-    def provision_git(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
-    def provision(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102
-    def collect(self, *, bottle: Bottle, plan: Plan) -> Sequence[str] | None: ...  # noqa: D102
-    def compare(self, *, bottle: Bottle, plan: Plan) -> bytes | None: ...  # noqa: D102
-    def explain(  # noqa: D102
+    def provision_git(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102 - as above
+    def provision(self, *, bottle: Bottle, plan: Plan) -> None: ...  # noqa: D102 - as above
+    def collect(self, *, bottle: Bottle, plan: Plan) -> Sequence[str] | None: ...  # noqa: D102 - as above
+    def compare(self, *, bottle: Bottle, plan: Plan) -> bytes | None: ...  # noqa: D102 - as above
+    def explain(  # noqa: D102 - as above
         self, *, bottle: Bottle, plan: Plan, code: int, events: Sequence[Event]
     ) -> Sequence[Problem] | None: ...
-    def list_bottles(self) -> Sequence[Bottle] | None: ...  # noqa: D102
-    def plan_cleanup(self) -> CleanupPlan | None: ...  # noqa: D102
-    def cleanup(self, *, plan: CleanupPlan) -> None: ...  # noqa: D102
+    def list_bottles(self) -> Sequence[Bottle] | None: ...  # noqa: D102 - as above
+    def plan_cleanup(self) -> CleanupPlan | None: ...  # noqa: D102 - as above
+    def cleanup(self, *, plan: CleanupPlan) -> None: ...  # noqa: D102 - as above

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_bottle.plan import environment
-from claude_bottle.seam import placeholder
+from claude_bottle.errors import BottleError
+from claude_bottle.plan.environment import check_credential
+from claude_bottle.seam.part import ENOUGH
 from claude_bottle.seam.placeholder import make_placeholder
 
 PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=20, max_size=80)
@@ -43,7 +44,7 @@ def test_no_word_of_a_passphrase_is_taken_for_an_issuer() -> None:
 @given(PRINTABLE)
 def test_it_is_as_long_and_new_each_time(value: str) -> None:
     """Whatever the value, its length and its punctuation stay, and two launches share nothing but these."""
-    if sum(it.isalnum() for it in value) < placeholder.SHORTEST:
+    if sum(it.isalnum() for it in value) < ENOUGH:
         with pytest.raises(ValueError, match="too short"):
             make_placeholder(value)
         return
@@ -54,5 +55,11 @@ def test_it_is_as_long_and_new_each_time(value: str) -> None:
 
 
 def test_what_a_launch_accepts_is_what_has_a_placeholder() -> None:
-    """The check after the question, which must not import what makes placeholders, has the same limit."""
-    assert environment.ENOUGH == placeholder.SHORTEST
+    """The check after the question has the same limit as the proxy, which makes the placeholder."""
+    enough = "aB3" * ENOUGH
+    check_credential("TOKEN", enough[:ENOUGH])
+    assert make_placeholder(enough[:ENOUGH])
+    with pytest.raises(BottleError, match="too few"):
+        check_credential("TOKEN", enough[: ENOUGH - 1])
+    with pytest.raises(ValueError, match="too short"):
+        make_placeholder(enough[: ENOUGH - 1])

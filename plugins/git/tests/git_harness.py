@@ -97,7 +97,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
         if "objects/pack" in name or "refs/heads/bottle" in name:
             continue
         mode = path.lstat().st_mode
-        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""  # noqa: PTH115
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b""  # noqa: PTH115 - a link in bytes
         data = content if isinstance(content, bytes) else content.encode()
         found[name] = f"{mode:o} {hashlib.sha256(data).hexdigest()}"
     return found

@@ -293,7 +293,7 @@ def explain(prepared: Prepared, running: Running, code: int) -> list[Problem]:
     if plan.words and not plan.words[0].startswith("-"):
         return []
     with suppress(BottleError):
-        hooks, events = agent.hooks, tuple(running.events)
-        call = lambda: hooks.explain(bottle=running.bottle, plan=plan, code=code, events=events)  # noqa: E731
-        return list(ask_maybe(agent, call) or ())
+        bottle, hooks, events = running.bottle, agent.hooks, tuple(running.events)
+        causes = ask_maybe(agent, lambda: hooks.explain(bottle=bottle, plan=plan, code=code, events=events))
+        return list(causes or ())
     return []

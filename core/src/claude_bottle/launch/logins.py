@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from claude_bottle.errors import UnavailableError
 from claude_bottle.launch.fetch import forget_entry, keyring_value, store_entry
+from claude_bottle.launch.sources import LOGINS
 from claude_bottle.seam.folders import private_dir
 from claude_bottle.seam.store import Store
 
-__all__ = ["INDEX", "SERVICE", "Index", "Kept", "Logins", "Where"]
+__all__ = ["SERVICE", "Index", "Kept", "Logins", "Where"]
 
-INDEX = "logins.json"
 SERVICE = "claude-bottle"
 FOLDER = "credentials"
 Where = Literal["keyring", "file"]
@@ -37,7 +37,7 @@ class Logins:
     """The stored credentials of one user."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._store = Store(state_dir / INDEX, Index())
+        self._store = Store(state_dir / LOGINS, Index())
         self._folder = state_dir / FOLDER
 
     def kept(self) -> tuple[Kept, ...]:

@@ -16,7 +16,10 @@ from claude_bottle.plugins.inventory import Inventory, read_inventory
 from claude_bottle.plugins.record import Outcome, Record
 from claude_bottle.plugins.trust import read_rules
 
-__all__ = ["Request", "Sources", "Surroundings", "find_secrets", "keyring_problems", "read_sources"]
+__all__ = ["LOGINS", "Request", "Sources", "Surroundings", "find_secrets", "keyring_problems", "read_sources"]
+
+LOGINS = "logins.json"
+"""Below the state folder: which credentials of agents are stored. Only where it is, `launch.logins` is imported."""
 
 
 class Request(NamedTuple):
@@ -136,7 +139,7 @@ def _command_problems(commands: Mapping[str, tuple[str, ...]], around: Surroundi
 
 def _logins(state_dir: Path) -> dict[str, Login]:
     """Return the stored credentials by variable, none of which is read here."""
-    if not (state_dir / "logins.json").exists():
+    if not (state_dir / LOGINS).exists():
         return {}
     from claude_bottle.launch.logins import Logins  # noqa: PLC0415 - nobody who has not logged in needs it
 

@@ -10,7 +10,7 @@ from claude_bottle.manifest.environment import HostVariable, Text, parse_env
 from claude_bottle.manifest.host import parse_host
 from claude_bottle.manifest.types import Secret
 from claude_bottle.plan.spec import BottleSpec
-from claude_bottle.seam.part import Credential, Injection, Part
+from claude_bottle.seam.part import ENOUGH, Credential, Injection, Part
 from claude_bottle.seam.secrets import Secrets
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
 ]
 
 HTTPS = 443
-ENOUGH = 12
-"""Letters and digits of a credential that the proxy can tell from everything else: `seam.placeholder.SHORTEST`."""
 
 
 class EnvNames(NamedTuple):
@@ -197,7 +195,7 @@ def question_problems(spec: BottleSpec, questions: Sequence[tuple[str, str]], so
 
 
 def resolve_env(spec: BottleSpec, names: EnvNames, sources: SecretSources) -> Secrets:
-    """Return the value of each forwarded and injected variable; the one place where questions are asked, each once."""
+    """Return the value of each forwarded and injected variable; each question is asked once."""
     entries = dict(spec.env)
     answers: dict[str, str] = {}
     values: dict[str, str] = {}

@@ -6,9 +6,13 @@ from msgspec import Struct
 
 from claude_bottle.seam.levels import HostRule, HostWish
 
-__all__ = ["Credential", "Injection", "Package", "Part", "Program"]
+__all__ = ["ENOUGH", "Credential", "Injection", "Package", "Part", "Program"]
 
 S_co = TypeVar("S_co", bound=Struct, covariant=True)
+
+
+ENOUGH = 12
+"""Letters and digits of a credential that can be told from everything else that passes a proxy."""
 
 
 class Package(Struct, frozen=True, kw_only=True):

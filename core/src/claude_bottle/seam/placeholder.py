@@ -3,10 +3,9 @@
 import re
 import secrets
 
-__all__ = ["SHORTEST", "make_placeholder"]
+from claude_bottle.seam.part import ENOUGH
 
-SHORTEST = 12
-"""Letters and digits of a credential that can be told from everything else that passes a proxy."""
+__all__ = ["make_placeholder"]
 
 ISSUER = re.compile(r"(?:[A-Za-z]{1,6}[0-9]{0,2}[-_]){1,3}")
 HEX = re.compile(r"[0-9a-f-]+")
@@ -17,13 +16,13 @@ def make_placeholder(value: str) -> str:
     """Return a random text of the same shape: as long, with the issuer's prefix, each character of the same kind.
 
     Programs look at such a prefix (`sk-ant-oat01-`, `ghp_`), at length and alphabet; it is public, and kept only
-    where at least SHORTEST letters and digits follow. Nothing else of the value is in it. New each time.
+    where at least ENOUGH letters and digits follow. Nothing else of the value is in it. New each time.
     ValueError for a value with fewer.
     """
     issuer = ISSUER.match(value)
-    kept = issuer[0] if issuer and _weight(value[issuer.end() :]) >= SHORTEST else ""
+    kept = issuer[0] if issuer and _weight(value[issuer.end() :]) >= ENOUGH else ""
     rest = value[len(kept) :]
-    if _weight(rest) < SHORTEST:
+    if _weight(rest) < ENOUGH:
         raise ValueError("too short for a placeholder")
     while (made := kept + _like(rest)) == value:
         pass

@@ -76,7 +76,9 @@ def streamed(write: Callable[[Tar], None]) -> Generator[BinaryIO]:
         thread.start()
         try:
             yield stream
-        except Exception:
+        except BottleError:
+            stream.close()  # a writer that still waits is told
+            thread.join()
             if failed:
                 raise failed[0] from None
             raise

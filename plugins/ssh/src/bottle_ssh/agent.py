@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bottle_ssh.wire import list_keys
@@ -103,12 +103,10 @@ class KeyAgent:
 
 def dial(path: Path) -> socket.socket:
     """Return a connection to an agent's socket."""
-    connection = socket.socket(socket.AF_UNIX)
-    try:
+    with ExitStack() as failing:
+        connection = failing.enter_context(socket.socket(socket.AF_UNIX))
         connection.connect(os.fspath(path))
-    except BaseException:
-        connection.close()
-        raise
+        failing.pop_all()
     return connection
 
 

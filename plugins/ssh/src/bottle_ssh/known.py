@@ -54,7 +54,7 @@ def read_line(line: str) -> tuple[str, str, str] | None:
     """Return marker, kind and blob of a line; None for one that is no entry."""
     words = line.split()
     marker = words.pop(0) if words and words[0].startswith("@") else ""
-    if len(words) < 3 or words[0].startswith("#") or marker not in {"", AUTHORITY, REVOKED}:  # noqa: PLR2004
+    if len(words) < 3 or words[0].startswith("#") or marker not in {"", AUTHORITY, REVOKED}:  # noqa: PLR2004 - names, kind, key
         return None
     try:
         binascii.a2b_base64(words[2], strict_mode=True)
