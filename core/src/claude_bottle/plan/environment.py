@@ -10,7 +10,7 @@ from claude_bottle.manifest.environment import HostVariable, Text, parse_env
 from claude_bottle.manifest.host import parse_host
 from claude_bottle.manifest.types import Secret
 from claude_bottle.plan.spec import BottleSpec
-from claude_bottle.seam.part import ENOUGH, Credential, Injection, Part
+from claude_bottle.seam.part import ENOUGH, HTTPS, Credential, Injection, Part
 from claude_bottle.seam.secrets import Secrets
 
 __all__ = [
@@ -24,8 +24,6 @@ __all__ = [
     "resolve_answers",
     "resolve_env",
 ]
-
-HTTPS = 443
 
 
 class EnvNames(NamedTuple):

@@ -6,12 +6,12 @@ from msgspec import Struct
 from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import Choice
 from claude_bottle.seam.levels import DlpAction, HostRule, Level
+from claude_bottle.seam.part import HTTPS
 from claude_bottle.seam.printable import printable
 
 __all__ = ["View", "render_json", "render_text", "view_plan"]
 
 VIEW_VERSION = 1
-HTTPS = 443
 
 
 class InspectView(Struct, frozen=True):

@@ -6,10 +6,12 @@ from msgspec import Struct
 
 from claude_bottle.seam.levels import HostRule, HostWish
 
-__all__ = ["ENOUGH", "Credential", "Injection", "Package", "Part", "Program"]
+__all__ = ["ENOUGH", "HTTPS", "Credential", "Injection", "Package", "Part", "Program"]
 
 S_co = TypeVar("S_co", bound=Struct, covariant=True)
 
+
+HTTPS = 443
 
 ENOUGH = 12
 """Letters and digits of a credential that can be told from everything else that passes a proxy."""
@@ -56,7 +58,7 @@ class Injection(Struct, frozen=True, kw_only=True):
 
     name: str
     host: str
-    port: int = 443
+    port: int = HTTPS
     header: str
     format: str = "{}"
 
@@ -71,7 +73,7 @@ class Credential(Struct, frozen=True, kw_only=True):
 
     name: str
     host: str
-    port: int = 443
+    port: int = HTTPS
     header: str
     format: str = "{}"
     prefix: str = ""

@@ -12,13 +12,13 @@ from bottle_mitmproxy.policy.policy import Policy
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
 from bottle_mitmproxy.settings import SettingsError
 from bottle_mitmproxy.sidecar.body import Cargo, unpacked
-from claude_bottle.seam.part import Injection
+from claude_bottle.seam.part import HTTPS, Injection
 
 __all__ = ["Exchange", "read_vault", "search"]
 
 INFLATERS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 BODILESS = frozenset({204, 304})
-PARTIAL, HTTPS = 206, 443
+PARTIAL = 206
 OF_THE_PACKED = frozenset(
     {b"content-encoding", b"content-length", b"etag", b"content-md5", b"digest", b"accept-ranges"}
 )
@@ -47,9 +47,10 @@ def search(vault: Vault, cargo: Cargo) -> tuple[str, Injection] | None:
         if found := vault.find(name + b": " + value):
             return f"header {name.decode('ascii', 'replace').lower()}", found
     body = unpacked(cargo)
-    found = vault.find(cargo.body) or (vault.find(body) if body is not cargo.body else None)
-    found = found or vault.find(body.replace(b"+", b" ")) if b"+" in body and not found else found
-    found = found or vault.find_packed(body)
+    forms = [cargo.body]
+    forms += [body] if body is not cargo.body else []
+    forms += [body.replace(b"+", b" ")] if b"+" in body else []
+    found = next((found for form in forms if (found := vault.find(form))), None) or vault.find_packed(body)
     return ("body", found) if found else None
 
 
