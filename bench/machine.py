@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rival import NODE, SRT
 
-__all__ = ["describe", "load"]
+__all__ = ["describe", "first_line", "hardware", "load"]
 
 
 def load() -> float:
@@ -19,10 +19,8 @@ def load() -> float:
 
 def describe(*, srt: bool) -> str:
     """Return one line: processor, cores, memory, kernel, versions."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     parts = (
-        f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GB",
-        f"Linux {platform.release().partition('-')[0]} {platform.machine()}",
+        hardware(),
         f"Python {platform.python_version()}",
         f"mitmproxy {version('mitmproxy')}",
         first_line("bwrap", "--version"),
@@ -31,6 +29,13 @@ def describe(*, srt: bool) -> str:
         "as root" if os.getuid() == 0 else "as a plain user",
     )
     return ", ".join(parts)
+
+
+def hardware() -> str:
+    """Return processor, cores, memory and kernel."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    kernel = f"Linux {platform.release().partition('-')[0]} {platform.machine()}"
+    return f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GB, {kernel}"
 
 
 def processor() -> str:

@@ -1,60 +1,93 @@
-"""A repository of 100,000 files into a bottle and back, against a clone and a copy of it on this machine.
+"""A repository of 100,000 files into a bottle and back, against a clone and a copy of it on this machine."""
 
-The yardstick is `git clone --no-hardlinks` and then `cp -r` of the same tree, to where a bottle's workspace lies:
-memory for bwrap, a disk for an engine's volumes.
-"""
-
-import argparse
 import os
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from statistics import median
+from typing import NamedTuple
 
+from machine import first_line, hardware, load
 from msgspec.structs import replace
+from sample import Sample, interleave
+from table import judge, markdown
 
 from claude_bottle.manifest.types import Workspace
 from claude_bottle.testing.contract import load_target
 from claude_bottle.testing.ground import Ground
 
-FOLDERS, FILES = 1000, 100
+__all__ = ["measure_workspace", "section_of_workspace"]
+
+FOLDERS, QUICK_FOLDERS, FILES = 1000, 10, 100
 GOAL = 1.5
-BACKENDS = {
-    "bwrap": ("bottle_bwrap.plugin:PLUGIN", "/dev/shm"),
-    "docker": ("bottle_docker.plugin:PLUGIN", "/var/tmp"),
-}
+OBSTACLE = "objects are enumerated and packed anew, so that nothing goes in that no branch has, and each way looks at every file"
 WORK = "for i in 1 2 3 4 5 6 7 8 9; do echo x >>d$i/f1; done; git commit -qam work; echo y >>d7/f7"
 
 
-def main() -> int:
-    """Measure and print a table; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="bench/workspace.py", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds: int = parser.parse_args().rounds
+class Place(NamedTuple):
+    """A backend by its entry point's target, and where the yardstick lies: on what its workspaces lie on."""
+
+    target: str
+    folder: str
+
+
+PLACES: Mapping[str, Place] = {
+    "bwrap": Place("bottle_bwrap.plugin:PLUGIN", "/dev/shm"),
+    "docker": Place("bottle_docker.plugin:PLUGIN", "/var/tmp"),
+}
+
+
+class Trip(NamedTuple):
+    """Seconds of one way in, of one way out with ten changed files, and of the yardstick beside them."""
+
+    way_in: float
+    way_out: float
+    plain: float
+
+
+class Measured(NamedTuple):
+    """What was found, for each backend that can run here, and the load before it."""
+
+    files: int
+    load: float
+    trips: Mapping[str, list[Trip]]
+
+
+def measure_workspace(rounds: int, *, quick: bool) -> Measured:
+    """Measure all backends that can run here in interleaved rounds."""
+    before, folders = load(), QUICK_FOLDERS if quick else FOLDERS
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/dev/shm") as folder, home(Path(folder)):
-        repo = make_repository(Path(folder, "repo"))
-        print("| | in | out | clone + copy | ratio (min to max) | goal |\n|---|---|---|---|---|---|")
-        for name, (target, place) in BACKENDS.items():
-            backend = load_target("backend", name, target)
+        repo = make_repository(Path(folder, "repo"), folders)
+        ways: dict[str, Callable[[], Trip]] = {}
+        for name, place in PLACES.items():
+            backend = load_target("backend", name, place.target)
             probed = backend.hooks.probe()
-            if probed is None or probed.state != "ready":
-                print(f"| {name} | | | | cannot run here | |")
-                continue
-            ground = Ground(backend, {}, Path(folder))
-            rows = [
-                (*there_and_back(ground, repo), yardstick(repo, Path(place, f"bench-{os.getpid()}")))
-                for _ in range(rounds)
-            ]
-            ratios = sorted((way_in + way_out) / plain for way_in, way_out, plain in rows)
-            ins, outs, plains = (median(column) for column in zip(*rows, strict=True))
-            print(
-                f"| {name} | {ins:.1f} s | {outs:.1f} s | {plains:.1f} s "
-                f"| {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) | ≤ {GOAL} |"
-            )
-    return 0
+            if probed is not None and probed.state == "ready":
+                ways[name] = partial(there_and_back, Ground(backend, {}, Path(folder)), repo, place)
+        interleave(1, ways)
+        return Measured(folders * FILES, before, interleave(rounds, ways))
+
+
+def section_of_workspace(found: Measured, date: str) -> str:
+    """Return what was measured, with its own date: it may be measured alone."""
+    machine = f"{hardware()}, {first_line('git', '--version')}"
+    table = markdown(("", "in", "out", "clone + copy", "goal", "(in + out) ÷ (clone + copy)", ""), rows(found.trips))
+    rounds = max((len(trips) for trips in found.trips.values()), default=0)
+    absent = "".join(f"\n{name} cannot run here.\n" for name in PLACES if name not in found.trips)
+    return f"{date}, {machine}. Load before: {found.load:.2f}. {rounds} rounds of {found.files:,} files.\n\n{table}{absent}"
+
+
+def rows(found: Mapping[str, list[Trip]]) -> Generator[tuple[str, ...]]:
+    """Yield a row for each backend."""
+    for name, trips in found.items():
+        ins, outs, plains = (Sample(column) for column in zip(*trips, strict=True))
+        both = Sample(tuple(trip.way_in + trip.way_out for trip in trips))
+        judged = judge(name, both.over(plains), GOAL, obstacle=OBSTACLE)
+        yield name, *(f"{it.text('.1f')} s" for it in (ins, outs, plains)), judged.goal, judged.measured, judged.verdict
 
 
 @contextmanager
@@ -62,13 +95,18 @@ def home(folder: Path) -> Generator[None]:
     """Give git and us a home of this run alone."""
     (folder / "run").mkdir(mode=0o700)
     (folder / ".gitconfig").write_text("[user]\n\tname = Bench\n\temail = bench@example.com\n")
+    before = dict(os.environ)
     os.environ |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "XDG_RUNTIME_DIR": str(folder / "run")}
-    yield
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
-def make_repository(repo: Path) -> Path:
-    """Make a repository of 100,000 small files with one commit, packed."""
-    for number in range(FOLDERS):
+def make_repository(repo: Path, folders: int) -> Path:
+    """Make a repository of small files with one commit, packed."""
+    for number in range(folders):
         (repo / f"d{number}").mkdir(parents=True)
         for file in range(FILES):
             (repo / f"d{number}" / f"f{file}").write_text(f"file {number} {file}\n" * 20)
@@ -76,8 +114,8 @@ def make_repository(repo: Path) -> Path:
     return repo
 
 
-def there_and_back(ground: Ground, repo: Path) -> tuple[float, float]:
-    """Return the seconds in and out of one bottle, in which ten files are changed."""
+def there_and_back(ground: Ground, repo: Path, place: Place) -> Trip:
+    """Bring it into a bottle, change ten files there, bring them out; then the yardstick."""
     hooks = load_target("provisioner", "workspace", "bottle_git.plugin:PLUGIN").hooks
     with ground.start("bench") as held:
         plan = replace(held.plan, workspace=Workspace(), cwd=str(repo))
@@ -86,21 +124,20 @@ def there_and_back(ground: Ground, repo: Path) -> tuple[float, float]:
             raise RuntimeError("the work in the bottle failed")
         way_out = seconds(lambda: hooks.collect(bottle=held.bottle, plan=plan))
     run("git branch -q -D bottle/bench bottle/bench-wip", repo)
-    return way_in, way_out
+    return Trip(way_in, way_out, yardstick(repo, Path(place.folder, f"bench-{os.getpid()}")))
 
 
 def yardstick(repo: Path, plain: Path) -> float:
     """Return the seconds of a clone without hard links, and of a copy."""
-    taken = seconds(lambda: run(f"git clone -q --no-hardlinks . {plain}/clone && cp -r . {plain}/copy", repo, plain))
+    plain.mkdir()
+    taken = seconds(lambda: run(f"git clone -q --no-hardlinks . {plain}/clone && cp -r . {plain}/copy", repo))
     run(f"rm -rf {plain}", repo)
     return taken
 
 
-def run(script: str, folder: Path, make: Path | None = None) -> None:
+def run(script: str, folder: Path) -> None:
     """Run a script."""
-    if make is not None:
-        make.mkdir()
-    subprocess.run(["sh", "-ec", script], cwd=folder, check=True)
+    subprocess.run(["sh", "-ec", script], cwd=folder, check=True, stdout=sys.stderr)
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -108,7 +145,3 @@ def seconds(call: Callable[[], object]) -> float:
     begin = time.monotonic()
     call()
     return time.monotonic() - begin
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

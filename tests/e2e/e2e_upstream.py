@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -11,11 +13,15 @@ from typing import ClassVar, NamedTuple
 
 from claude_bottle.testing.authority import Authority
 
-__all__ = ["ALLOWED", "AUTHORITY", "OTHER", "Internet", "Seen"]
+__all__ = ["ALLOWED", "AUTHORITY", "CODE", "OTHER", "Internet", "Seen"]
 
 AUTHORITY = "end-to-end upstream authority"
 ALLOWED, OTHER = "api.e2e.test", "other.e2e.test"
-NAMES = (ALLOWED, OTHER, "warn.e2e.test", "opaque.e2e.test", "deep.wild.e2e.test")
+CODE = "code.example.com"
+"""The name that README has for a host of repositories."""
+NAMES = (ALLOWED, OTHER, "warn.e2e.test", "opaque.e2e.test", "deep.wild.e2e.test", CODE)
+REPOSITORIES = "/team/"
+"""What lies below is served by git itself."""
 
 
 class Seen(NamedTuple):
@@ -86,7 +92,10 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         self.seen.append(Seen(self.headers["Host"], self.command, self.path, str(self.headers), body))
-        {"/events": self._stream, "/echo": self._echo}.get(self.path, self._page)()
+        if self.path.startswith(REPOSITORIES):
+            self._git(body)
+        else:
+            {"/events": self._stream, "/echo": self._echo}.get(self.path, self._page)()
 
     do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 - the names that the standard library calls
 
@@ -95,6 +104,33 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def _git(self, body: bytes) -> None:
+        """Let git's own CGI program answer: clone, fetch, and push where the repository allows it."""
+        path, _, query = self.path.partition("?")
+        variables = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(self.folder),
+            "GIT_HTTP_EXPORT_ALL": "yes",
+            "GIT_CONFIG_COUNT": "1",  # the tests may run as root, in folders of somebody else
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        done = subprocess.run(["git", "http-backend"], env=variables, input=body, capture_output=True, check=True)
+        head, _, answer = done.stdout.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self.send_response(int(fields.pop("Status", "200").split()[0]))
+        for name, value in {**fields, "Content-Length": str(len(answer))}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer)
 

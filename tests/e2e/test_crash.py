@@ -3,6 +3,8 @@
 import ctypes
 import fcntl
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +153,28 @@ def test_a_kill_ends_the_agent_too(detach: bool, user: User, internet: Internet)
     process.communicate(timeout=20)
     assert_nothing_is_left(user)
     assert [event["path"] for event in user.events()] == [f"/up-{detach}"]
+
+
+def test_a_kill_on_the_way_in_leaves_a_folder_that_is_listed_and_removed(user: User) -> None:
+    """S30: what git was making in the user's cache for a workspace; while its launch lives it is no leftover."""
+    programs = user.folder / "programs"
+    programs.mkdir()
+    slow = programs / "git"
+    slow.write_text(f'#!/bin/sh\n[ "$1" != pack-objects ] || exec sleep 3\nexec {shutil.which("git")} "$@"\n')
+    slow.chmod(0o755)
+    subprocess.run(["git", "init", "-q", user.work], check=True)
+    env = {"PATH": f"{programs}:{user.environment['PATH']}"}
+    process = user.begin(*START, "--cwd", env=env)
+    scratches = user.folder / "cache" / "claude-bottle" / "git"
+    assert wait_until(lambda: list(scratches.glob("scratch-*/in")))
+    assert "scratch" not in user.bottle("cleanup", "--dry-run").out
+    process.kill()
+    process.communicate(timeout=20)
+    assert wait_until(lambda: orphans() == []), orphans()
+    assert re.search(r"^workspace: folder .*/scratch-", user.bottle("cleanup", "--dry-run").out, re.MULTILINE)
+    shutil.rmtree(user.work / ".git")
+    slow.unlink()
+    assert_nothing_is_left(user)
 
 
 def test_cleanup_lists_and_asks(user: User) -> None:

@@ -49,7 +49,8 @@ KIND_HOOKS: Mapping[Kind, frozenset[str]] = {
     | {"probe", "probe_pair", "open_site", "start_bottle", "provision_ca", "list_bottles", "plan_cleanup", "cleanup"},
     "proxy": ANYONE | {"probe", "probe_pair", "warm_up", "start_proxy"},
     "provisioner": ANYONE
-    | {"provision_ca", "provision_skills", "provision_ssh", "provision_git", "collect", "compare"},
+    | {"provision_ca", "provision_skills", "provision_ssh", "provision_git", "collect", "compare"}
+    | {"plan_cleanup", "cleanup"},
     "agent": ANYONE | {"provision_prompt", "collect", "explain"},
 }
 """The hooks that each kind may implement; another one in a plugin is a mistake, not an addition."""

@@ -143,11 +143,11 @@ class Specs:
 
     @first
     def plan_cleanup(self) -> CleanupPlan | None:
-        """Backend: return what crashed launches left; never what belongs to a live or a foreign owner."""
+        """Backend, provisioner: return what crashed launches left; never what belongs to a live or a foreign owner."""
 
     @first
     def cleanup(self, plan: CleanupPlan) -> None:
-        """Backend: remove what `plan_cleanup` listed, and whatever of it is still there."""
+        """Backend, provisioner: remove what `plan_cleanup` listed, and whatever of it is still there."""
 
 
 class Hooks(Protocol):

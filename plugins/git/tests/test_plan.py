@@ -1,5 +1,6 @@
 """What the preflight says of a workspace, and what cannot be one."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,29 @@ def test_what_git_would_follow_is_a_problem(repo: Repo, tmp_path: Path) -> None:
     stranger.mkdir()
     (stranger / ".git").write_text(f"gitdir: {repo.path}/.git\n")
     assert "does not point back" in problems(spec_for(stranger))[0].message
+
+
+def test_a_partial_clone_is_a_problem_until_it_is_whole(repo: Repo, tmp_path: Path) -> None:
+    """What is elsewhere cannot be packed here, and nothing is fetched on the way; the cure that is named is one."""
+    repo.git("config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{repo.path}", "partial")
+    [problem] = problems(spec_for(tmp_path / "partial"))
+    assert "is a partial clone" in problem.message
+    assert "?" in git(tmp_path / "partial", "rev-list", "--objects", "--all", "--missing=print")
+    subprocess.run(["sh", "-ec", str(problem.hint)], cwd=tmp_path / "partial", check=True, capture_output=True)
+    assert problems(spec_for(tmp_path / "partial")) == []
+    assert "?" not in git(tmp_path / "partial", "rev-list", "--objects", "--all", "--missing=print")
+
+
+def test_branches_in_a_reftable_are_a_problem(repo: Repo) -> None:
+    """They are no files that could be read; a newer git can make them ones."""
+    repo.git("config", "core.repositoryFormatVersion", "1")
+    repo.git("config", "extensions.refStorage", "reftable")
+    [problem] = problems(spec_for(repo.path))
+    assert (problem.message, problem.hint) == (
+        f"{repo.path}/.git keeps its branches as reftable",
+        "git refs migrate --ref-format=files",
+    )
 
 
 def test_a_bound_workspace_is_not_there_yet(repo: Repo) -> None:

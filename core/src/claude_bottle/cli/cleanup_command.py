@@ -12,7 +12,7 @@ from claude_bottle.errors import BottleError
 from claude_bottle.launch.bottles import ask_each
 from claude_bottle.launch.detach import dead_logs
 from claude_bottle.launch.record import dead_labels, forget
-from claude_bottle.launch.team import ask
+from claude_bottle.launch.team import ask, ask_maybe
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.plugins.record import Record
 from claude_bottle.seam.cleanup import CleanupPlan
@@ -20,7 +20,7 @@ from claude_bottle.seam.cleanup import CleanupPlan
 __all__ = ["command"]
 
 DEADLINE = 120.0
-"""Seconds that a backend may take to remove what it listed."""
+"""Seconds that a plugin may take to remove what it listed."""
 
 
 @click.command("cleanup")
@@ -60,8 +60,12 @@ def _own() -> dict[str, Callable[[], None]]:
 
 
 def _find() -> dict[Record, CleanupPlan]:
-    """Return what each backend would remove; one that cannot say is a warning."""
-    answers = ask_each(installed().usable("backend"), lambda loaded: ask(loaded, loaded.hooks.plan_cleanup))
+    """Return what each backend and provisioner would remove; one that cannot say is a warning."""
+    inventory = installed()
+    answers = [
+        *ask_each(inventory.usable("backend"), lambda loaded: ask(loaded, loaded.hooks.plan_cleanup)),
+        *ask_each(inventory.usable("provisioner"), lambda loaded: ask_maybe(loaded, loaded.hooks.plan_cleanup)),
+    ]
     for answer in answers:
         if answer.error:
             say(f"warning: {answer.record.name}: {answer.error}")

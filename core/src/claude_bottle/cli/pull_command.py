@@ -4,6 +4,7 @@ import click
 
 from claude_bottle.cli.errors import reported, say
 from claude_bottle.cli.running import proved_bottle
+from claude_bottle.errors import NotFoundError
 from claude_bottle.launch.control import PullRequest, ask_launcher
 
 __all__ = ["command"]
@@ -16,6 +17,10 @@ __all__ = ["command"]
 def command(name: str, *, debug: bool) -> None:
     """Bring out what was done in the bottle NAME so far. It goes on; one that was kept for this is removed."""
     del debug
-    bottle, record = proved_bottle(name)
+    try:
+        bottle, record = proved_bottle(name)
+    except NotFoundError as error:
+        hint = f"{error.hint}; what came out of one that has ended is in its branches: git branch --list 'bottle/*'"
+        raise NotFoundError(error.message, hint) from error
     lines = ask_launcher(record.socket, PullRequest(), patience=None).decode()
     say(lines.rstrip("\n") or f"nothing new in {bottle.name}")

@@ -9,7 +9,7 @@ from claude_bottle.cli.surroundings import stdin_is_terminal
 from claude_bottle.errors import BottleError, Problem
 from claude_bottle.launch.cores import forbid_core_files
 from claude_bottle.launch.detach import Report, in_background
-from claude_bottle.launch.evidence import summarise
+from claude_bottle.launch.evidence import Refusal, summarise
 from claude_bottle.launch.launch import Console, Running, explain, launched, warm_up
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared
@@ -126,12 +126,20 @@ def _lasting(fix: str, host: str) -> str:
 def _show_refusals(events: list[Event]) -> None:
     """Say at the end what was refused, and what would allow it."""
     refusals = summarise(events)
-    if refusals:
-        say("refused by the proxy:")
-    for refusal in refusals[:SHOWN]:
-        times = "" if refusal.times == 1 else f" ({refusal.times} times)"
-        say(printable(f"  {refusal.host or 'unknown host'}: {refusal.reason}{times}"))
-        if refusal.fix:
-            say(printable(f"    {_lasting(refusal.fix, refusal.host)}"))
+    shown = refusals[:SHOWN]
+    for by in dict.fromkeys(refusal.by for refusal in shown):
+        say(printable(f"refused by the {by or 'proxy'}:"))
+        for refusal in shown:
+            if refusal.by == by:
+                _show_refusal(refusal)
     if len(refusals) > SHOWN:
         say(f"  and {len(refusals) - SHOWN} more: bottle logs")
+
+
+def _show_refusal(refusal: Refusal) -> None:
+    times = "" if refusal.times == 1 else f" ({refusal.times} times)"
+    host = refusal.host or "unknown host"
+    where = "" if host == refusal.by else f"{host}: "
+    say(printable(f"  {where}{refusal.reason}{times}"))
+    if refusal.fix:
+        say(printable(f"    {_lasting(refusal.fix, refusal.host)}"))

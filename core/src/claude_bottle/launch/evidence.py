@@ -111,6 +111,7 @@ class Refusal(NamedTuple):
     """The refusals of one kind, counted."""
 
     times: int
+    by: str
     host: str
     rule: str
     reason: str
@@ -119,5 +120,5 @@ class Refusal(NamedTuple):
 
 def summarise(events: Iterable[Event]) -> Sequence[Refusal]:
     """Return what was refused, the most frequent first."""
-    counts = Counter((it.host, it.rule, it.reason, it.fix) for it in events if it.verdict == "deny")
+    counts = Counter((it.by, it.host, it.rule, it.reason, it.fix) for it in events if it.verdict == "deny")
     return [Refusal(count, *what) for what, count in counts.most_common()]

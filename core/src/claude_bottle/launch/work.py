@@ -81,6 +81,8 @@ class Keeper(NamedTuple):
     def _keep(self, error: BottleError) -> bool:
         name, before = self.work.bottle.name, self.signals.count
         self.say(f"error: {error.message}")
+        if not self._runs():
+            return self._lost()
         if error.hint:
             self.say(f" hint: {error.hint}")
         self.say(f"{name} is kept, for what was done in it has not come out:")
@@ -92,9 +94,12 @@ class Keeper(NamedTuple):
                 self.say(f"given up: what was done in {name} has not come out")
                 return False
             if not self._runs():
-                self.say(f"{name} has ended: what was done in it has not come out")
-                return False
+                return self._lost()
         return not self.work.discarded
+
+    def _lost(self) -> bool:
+        self.say(f"{self.work.bottle.name} has ended: what was done in it since it last came out is lost")
+        return False
 
     def _runs(self) -> bool:
         try:

@@ -13,6 +13,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request, a tunnel or a refusal. It never holds a secret: the proxy redacts before it reports.
 
     `time` is seconds since the epoch; `sent` and `received` are bytes of bodies, where known.
+    `by` is who decided, where it was not the proxy.
     `rule` is a short stable word (`allowlist`, `port`, `dlp`, `sni` …), `fix` the line that would allow it.
     """
 
@@ -20,6 +21,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Verdict
     host: str
     bottle: str = ""
+    by: str = ""
     port: int | None = None
     method: str = ""
     path: str = ""

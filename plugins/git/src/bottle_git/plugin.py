@@ -12,6 +12,7 @@ from claude_bottle.plan.spec import BottleSpec, Draft
 from claude_bottle.seam.part import Part
 
 if TYPE_CHECKING:
+    from bottle_git.held import Leftovers
     from claude_bottle.seam.bottle import Bottle
 
 __all__ = ["PLUGIN", "Workspace"]
@@ -26,6 +27,7 @@ class Workspace:
     def validate(self, spec: BottleSpec) -> Sequence[Problem]:
         """Return why this folder cannot come in."""
         from bottle_git.folder import guarded, measure
+        from bottle_git.config import object_form
         from bottle_git.source import find_repository
 
         if spec.workspace is None or spec.cwd is None:
@@ -35,6 +37,8 @@ class Workspace:
             return [Problem("a workspace cannot be bound yet", "mode: copy", where)]
         try:
             found = find_repository(spec.cwd)
+            if found is not None:
+                object_form(found)
         except BottleError as error:
             return [Problem(error.message, error.hint)]
         if why := guarded(found.tree if found else spec.cwd):
@@ -72,6 +76,20 @@ class Workspace:
         from bottle_git.leave import show
 
         return show(bottle, Path(plan.cwd)) if plan.workspace and plan.cwd else b""
+
+    @hookimpl
+    def plan_cleanup(self) -> "Leftovers":
+        """Return the repositories of our own that a crash left."""
+        from bottle_git.held import find_leftovers
+
+        return find_leftovers()
+
+    @hookimpl
+    def cleanup(self, plan: "Leftovers") -> None:
+        """Remove them."""
+        from bottle_git.held import remove_leftovers
+
+        remove_leftovers(plan)
 
 
 def _line(folder: Path) -> str:

@@ -6,7 +6,6 @@ configuration, attributes, hooks or index in place.
 
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -14,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from bottle_git.config import environment, no_git, object_form
+from bottle_git.held import held_folder
 from bottle_git.source import Repository, read_small
-from claude_bottle.errors import BottleError, UnavailableError
-from claude_bottle.seam.folders import cache_dir, private_dir, state_dir
+from claude_bottle.errors import BottleError
+from claude_bottle.seam.folders import private_dir, state_dir
 
-__all__ = ["Scratch", "environment", "kept_repository", "open_scratch"]
+__all__ = ["Scratch", "kept_repository", "open_scratch"]
 
 DEADLINE = 900.0
 """Seconds for one command of git: a pack from inside may be made to take for ever."""
@@ -37,25 +38,6 @@ CONFIG = """\
 [transfer]
 \tfsckObjects = true
 {extensions}"""
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return what git may know of this machine's user: a PATH, and no configuration of anybody."""
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LC_ALL": "C",
-        "HOME": "/nonexistent",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_SYSTEM": "/dev/null",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_ALLOW_PROTOCOL": "none",
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        **more,
-    }
 
 
 class Scratch:
@@ -104,7 +86,7 @@ class Scratch:
                     argv, env=env, cwd=place, stdin=file, capture_output=True, timeout=DEADLINE, check=False
                 )
         except FileNotFoundError as error:
-            raise UnavailableError("git is not installed on this machine", "apt-get install git") from error
+            raise no_git() from error
         except subprocess.TimeoutExpired as error:
             raise BottleError(f"git {os.fsdecode(words[0])} did not end within {DEADLINE:g} s") from error
 
@@ -149,15 +131,11 @@ def last_words(stderr: bytes) -> str:
 @contextmanager
 def open_scratch(repository: Repository | None) -> Generator[Scratch]:
     """Make a repository of our own, and remove it afterwards."""
-    folder = private_dir(cache_dir() / "git")
-    path = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
-    try:
+    with held_folder() as path:
         form = object_form(repository) if repository else "sha1"
         scratch = Scratch(path, repository, form)
         _lay(scratch.git, repository, form)
         yield scratch
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _lay(git: Path, repository: Repository | None, form: str) -> None:
@@ -181,19 +159,6 @@ def kept_repository(folder: Path) -> Repository:
         private_dir(git)
         _lay(git, None, "sha1")
     return Repository(folder, git, git)
-
-
-def object_form(repository: Repository) -> str:
-    """Return how objects are named; BottleError for a repository that we do not know how to read."""
-    env = environment(GIT_DIR="/nonexistent")
-    words = ["git", "config", "--no-includes", "--file", str(repository.common / "config"), "--get-regexp"]
-    done = subprocess.run([*words, r"^extensions\."], env=env, cwd="/", capture_output=True, timeout=60, check=False)
-    rows = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").splitlines()]
-    extensions = {name.lower(): value for name, _, value in rows}
-    storage = extensions.get("extensions.refstorage", "files")
-    if storage != "files":
-        raise BottleError(f"{repository.common} keeps its branches as {storage}", "git refs migrate --ref-format=files")
-    return extensions.get("extensions.objectformat", "sha1")
 
 
 def quoted(path: bytes) -> bytes:

@@ -2,12 +2,10 @@
 
 import os
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from bottle_git.scratch import environment
+from bottle_git.config import own_settings, read_config
 from bottle_git.source import Repository
 
 __all__ = ["public_url", "read_identity", "read_settings", "user_excludes"]
@@ -19,7 +17,7 @@ SCP = re.compile(r"(?:[\w.+-]+@)?[\w.-]+:(?!//)\S*")
 
 def read_identity(repository: Repository) -> tuple[str, str]:
     """Return name and e-mail, empty where there are none: the repository's own, else the user's."""
-    own = dict(_listed(repository))
+    own = dict(own_settings(repository))
     return (
         own.get("user.name") or _users_own("user.name", repository),
         own.get("user.email") or _users_own("user.email", repository),
@@ -29,7 +27,7 @@ def read_identity(repository: Repository) -> tuple[str, str]:
 def read_settings(repository: Repository) -> str:
     """Return remotes and what branches follow, in the form of a configuration file, without any credential."""
     text = ""
-    for key, value in _listed(repository):
+    for key, value in own_settings(repository):
         found = KEPT.fullmatch(key)
         if found is None:
             continue
@@ -58,33 +56,20 @@ def public_url(url: str) -> str:
 
 def user_excludes() -> str:
     """Return the user's own file of what is ignored everywhere; it need not exist."""
-    configured = _config(["--global", "--includes", "--type=path", "--get", "core.excludesFile"], _as_user())
+    configured = read_config(["--global", "--includes", "--type=path", "--get", "core.excludesFile"], _as_user())
     folder = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return configured.rstrip("\n") or f"{folder}/git/ignore"
-
-
-def _listed(repository: Repository) -> Iterator[tuple[str, str]]:
-    """Yield key and value of what stands in the repository's own file: nothing that it includes, nothing is run."""
-    words = ["--no-includes", "--file", str(repository.common / "config"), "--list", "-z"]
-    for row in _config(words, environment(GIT_DIR="/nonexistent")).split("\0")[:-1]:
-        key, _, value = row.partition("\n")
-        yield key, value
 
 
 def _users_own(key: str, repository: Repository) -> str:
     """Return what the user's own configuration has for this repository: it may depend on where that lies."""
     words = ["--global", "--includes", "--get", key]
-    return _config(words, {**_as_user(), "GIT_DIR": str(repository.git)}).rstrip("\n")
+    return read_config(words, {**_as_user(), "GIT_DIR": str(repository.git)}).rstrip("\n")
 
 
 def _as_user() -> dict[str, str]:
     names = ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "PATH")
     return {name: os.environ[name] for name in names if name in os.environ}
-
-
-def _config(words: list[str], env: dict[str, str]) -> str:
-    done = subprocess.run(["git", "config", *words], env=env, cwd="/", capture_output=True, timeout=60, check=False)
-    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else ""
 
 
 def _escaped(text: str) -> str:

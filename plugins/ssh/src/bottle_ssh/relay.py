@@ -13,6 +13,7 @@ from claude_bottle.seam.event import Event, Verdict
 
 __all__ = ["Allowed", "Destination", "Relay"]
 
+AGENT = "ssh-agent"
 REFUSAL = bytes([wire.FAILURE])
 REQUESTS: Mapping[int, str] = {
     1: "list (version 1)",
@@ -194,7 +195,8 @@ class _Client:
         return bound.host_key in destination.host_keys or (certificate and destination.certified)
 
     def _note(self, verdict: Verdict, rule: str, reason: str, destination: Destination | None = None) -> None:
-        host, port = (destination.host, destination.port) if destination else ("ssh-agent", None)
+        host, port = (destination.host, destination.port) if destination else (AGENT, None)
+        now = time.time()
         self._report(
-            Event(time=time.time(), verdict=verdict, host=host, port=port, method="SIGN", rule=rule, reason=reason)
+            Event(time=now, verdict=verdict, host=host, port=port, by=AGENT, method="SIGN", rule=rule, reason=reason)
         )

@@ -1,5 +1,7 @@
-"""The walk-through of a workspace: a repository goes in with `--cwd`, the agent commits, a branch comes back."""
+"""A repository goes in with `--cwd`, the agent commits, a branch comes back: at the end, on request, whatever happens."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +9,19 @@ from pathlib import Path
 import pytest
 from e2e_upstream import Internet
 from e2e_user import User, wait_until
+from matrix_pair import PAIRS, Pair
+
+from bottle_docker.labels import ROLE, Mark
+from bottle_docker.plugin import open_engine
+
+pytestmark = pytest.mark.parametrize("pair", [it for it in PAIRS if it.proxy == "mitmproxy"], indirect=True, ids=str)
+"""One proxy stands for all: nothing of a workspace passes it."""
 
 
 @pytest.fixture
-def user(internet: Internet) -> Iterator[User]:
+def user(pair: Pair, internet: Internet) -> Iterator[User]:
     """Somebody who stands in a repository with one commit, and whose manifest lies elsewhere."""
-    someone = User(internet.config())
+    someone = pair.user(internet)
     (someone.home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@example.com\n")
     someone.manifest()
     (someone.work / "bottle.yaml").rename(someone.config / "bottle.yaml")
@@ -95,8 +104,44 @@ def test_a_repository_that_moved_keeps_the_bottle(user: User) -> None:
     assert wait_until(lambda: user.listed() == [])
 
 
-def test_where_no_workspace_is_asked_for_none_comes(user: User, tmp_path: Path) -> None:
+def test_where_no_workspace_is_asked_for_none_comes(user: User) -> None:
     """Without `--cwd` the folder is empty, and no branch is made."""
     done = user.bottle("start", "reviewer", "--yes", "--", "sh", "-c", "ls -A /workspace; echo x >/workspace/x")
     assert (done.code, done.out) == (0, "")
     assert git(user, "branch", "--format=%(refname:short)") == "main"
+
+
+def test_what_was_pulled_outlives_its_backend(pair: Pair, user: User) -> None:
+    """The bottle is killed between a pull and the next commit: the branch is whole, and what is lost is said."""
+    assert start(user, options=("--detach",))[0] == 0
+    user.bottle("exec", "reviewer", stdin="echo one >one; git add one; git commit -qm one; echo two >two")
+    assert user.bottle("pull", "reviewer").code == 0
+    before = git(user, "for-each-ref")
+    user.bottle("exec", "reviewer", stdin="git add two; git commit -qm two")
+    [row] = user.listed()
+    kill(pair, row["pid"])
+    assert wait_until(lambda: user.listed() == [], 30)
+    pulled = user.bottle("pull", "reviewer")
+    assert (pulled.code, "no bottle reviewer runs" in pulled.err, "git branch --list 'bottle/*'" in pulled.err) == (
+        *(1, True, True),
+    )
+    assert git(user, "for-each-ref") == before
+    assert git(user, "fsck", "--strict", "--no-dangling") == ""
+    assert git(user, "show", "bottle/reviewer-wip:two") == "two"
+    said = "".join(path.read_text() for path in (user.state / "claude-bottle" / "supervisors").iterdir())
+    assert "claude-bottle-reviewer has ended: what was done in it since it last came out is lost" in said
+    assert "is kept" not in said
+
+
+def kill(pair: Pair, launcher: int) -> None:
+    """Take the bottle of a launcher away from it: its container, or the first process of its sandbox."""
+    if pair.contained:
+        engine = open_engine()
+        for it in engine.containers(f"{ROLE}=agent"):
+            if (mark := Mark.read(it.labels)) is not None and mark.owner.pid == launcher:
+                engine.kill(it.id, "KILL")
+        return
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    for pid in children:
+        if b"bwrap" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(int(pid), signal.SIGKILL)
