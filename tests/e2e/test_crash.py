@@ -23,6 +23,8 @@ PR_SET_CHILD_SUBREAPER = 36
 CLEAN = "nothing is left over\n"
 OTHERS: set[int] = set()
 """What ran below this process before the test: fixtures of other tests keep proxies of their own."""
+OLD_GROUPS: set[Path] = set()
+"""Control groups that somebody left before the test."""
 RUN_UIDS = Path("/run/claude-bottle-uids")
 
 
@@ -33,6 +35,8 @@ def adopt_orphans() -> Iterator[None]:
     assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     OTHERS.clear()
     OTHERS.update(children(os.getpid()))
+    OLD_GROUPS.clear()
+    OLD_GROUPS.update(stale_groups())
     yield
     libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
@@ -86,7 +90,7 @@ def stale_groups() -> set[Path]:
     """Return the control groups of bottles of `reviewer` in which nothing runs; in those of others something does."""
     top = Path("/sys/fs/cgroup")
     try:
-        return {path for path in top.glob("**/claude-bottle-reviewer-*") if is_empty(path)}
+        return {path for path in top.glob("**/claude-bottle-reviewer-*") if is_empty(path)} - OLD_GROUPS
     except FileNotFoundError:  # one went while it was looked at, so nothing is known yet
         return {top}
 

@@ -1,6 +1,6 @@
 """`bottle cleanup`: lists what crashed launches left, asks, removes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import click
@@ -12,7 +12,6 @@ from claude_bottle.errors import BottleError
 from claude_bottle.launch.bottles import ask_each
 from claude_bottle.launch.detach import dead_logs
 from claude_bottle.launch.record import dead_labels, forget
-from claude_bottle.launch.team import ask, ask_maybe
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.plugins.record import Record
 from claude_bottle.seam.cleanup import CleanupPlan
@@ -62,14 +61,17 @@ def _own() -> dict[str, Callable[[], None]]:
 def _find() -> dict[Record, CleanupPlan]:
     """Return what each backend and provisioner would remove; one that cannot say is a warning."""
     inventory = installed()
-    answers = [
-        *ask_each(inventory.usable("backend"), lambda loaded: ask(loaded, loaded.hooks.plan_cleanup)),
-        *ask_each(inventory.usable("provisioner"), lambda loaded: ask_maybe(loaded, loaded.hooks.plan_cleanup)),
-    ]
+    answers = ask_each([*inventory.usable("backend"), *inventory.usable("provisioner")], _planned)
     for answer in answers:
         if answer.error:
             say(f"warning: {answer.record.name}: {answer.error}")
-    return {answer.record: answer.value for answer in answers if answer.value and answer.value.lines()}
+    plans = ((answer.record, plan) for answer in answers for plan in answer.value or ())
+    return {record: plan for record, plan in plans if plan.lines()}
+
+
+def _planned(loaded: Loaded) -> Sequence[CleanupPlan]:
+    plan = loaded.hooks.plan_cleanup()
+    return () if plan is None else (plan,)
 
 
 def _remove_all(found: Mapping[Record, CleanupPlan]) -> int:
