@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ BROUGHT = re.compile(r"refs/(heads|tags|remotes)/.")
 """What comes in: a stash or a note is nothing that a working tree shows."""
 
 LINK_TO_COMMIT = b"160000"
+DELETED, MODIFIED, ABSENT = b"R", b"C", b"S"
+"""How `git ls-files -t` tags a line; one without the first two is of the index itself."""
 
 
 class State(Struct, frozen=True):
@@ -63,8 +66,10 @@ def _bring(bottle: Bottle, repository: Repository, at: str) -> None:
     brought = {name: found for name, found in refs.items() if BROUGHT.match(name)}
     with open_scratch(repository) as scratch:
         _borrow_index(scratch, repository)
-        objects = _pack(scratch, [*brought.values(), *([head.commit] if head.commit else [])])
-        state = read_state(scratch)
+        with ThreadPoolExecutor(1) as beside:  # the one is busy with objects, the other with files
+            packing = beside.submit(_pack, scratch, [*brought.values(), *([head.commit] if head.commit else [])])
+            state = read_state(scratch)
+            objects = packing.result()
         name, mail = read_identity(repository)
         env = {"BOTTLE_AT": at, "BOTTLE_FORM": scratch.form, "BOTTLE_NAME": name, "BOTTLE_MAIL": mail}
         with streamed(lambda tar: _lay(tar, repository, state, head, objects, brought)) as stream:
@@ -114,12 +119,14 @@ def _borrow_index(scratch: Scratch, repository: Repository) -> None:
 
 def read_state(scratch: Scratch) -> State:
     """Return how each file of the working tree that the scratch looks at comes in."""
-    rows = [(it[:1], *it[2:].partition(b"\t")[::2]) for it in names(scratch.run("ls-files", "-z", "-t", "--stage"))]
+    listed = names(scratch.run("ls-files", "-z", "-t", "--stage", "--deleted", "--modified"))
+    tagged = [(it[:1], *it[2:].partition(b"\t")[::2]) for it in listed]
+    rows = [row for row in tagged if row[0] not in {DELETED, MODIFIED}]
     links = {path for _, head, path in rows if head.startswith(LINK_TO_COMMIT)}
-    absent = {path for tag, _, path in rows if tag == b"S"} - links
+    absent = {path for tag, _, path in rows if tag == ABSENT} - links
     tracked = {path for _, _, path in rows} - links - absent
-    gone = set(names(scratch.run("ls-files", "-z", "--deleted"))) & tracked
-    changed = set(names(scratch.run("ls-files", "-z", "--modified"))) & tracked - gone
+    gone = {path for tag, _, path in tagged if tag == DELETED} & tracked
+    changed = {path for tag, _, path in tagged if tag == MODIFIED} & tracked - gone
     excludes = ("-c", f"core.excludesFile={user_excludes()}")
     others = names(scratch.run(*excludes, "ls-files", "-z", "--others", "--exclude-standard"))
     blobs = {path: head.split()[1] for _, head, path in rows}

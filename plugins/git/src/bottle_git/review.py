@@ -38,14 +38,11 @@ def review(scratch: Scratch, start: str, trees: Sequence[str]) -> list[str]:
     A `start` of nothing is an empty tree.
     """
     before = start or scratch.run("hash-object", "-t", "tree", "-w", "--stdin").decode().strip()
-    changed: set[str] = set()
-    there: set[str] = set()
-    for tree in trees:
-        words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=d", before, tree)
-        changed |= _paths(scratch.run(*words))
-        there |= _paths(scratch.run("ls-tree", "-r", "-z", "--name-only", tree))
+    words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=d", before)
+    changed = {path for tree in trees for path in _paths(scratch.run(*words, tree))}
     if not changed:
         return []
+    there = {path for tree in trees for path in _paths(scratch.run("ls-tree", "-r", "-z", "--name-only", tree))}
     lines = ["look at these before you use it, for some tool may execute them:", f"  changed: {_named(changed)}"]
     same = there - changed
     return [*lines, f"  as they were: {_named(same)}"] if same else lines
