@@ -182,7 +182,31 @@ def test_certificates_of_user_and_host_hold(user: User, serve: Serve, tmp_path: 
     assert user.start("ssh", HOST, "true").code == 255
 
 
-def test_hashed_hosts_addresses_and_several_users(user: User, serve: Serve) -> None:
+@pytest.mark.root
+def test_several_users_of_one_host_have_each_their_own_key(user: User, serve: Serve, tmp_path: Path) -> None:
+    """S8: one host, one port, two entries: each user is logged in with their own key, with the other's neither is.
+
+    The server admits both keys for both, so that it is the entries that keep them apart.
+    """
+    admitted = f"AuthorizedKeysCommand /bin/cat {tmp_path}/sshd-0/authorized"
+    server = serve(admitted, "AuthorizedKeysCommandUser root")
+    keys = [make_key(user.home / name) for name in ("one", "two")]
+    server.admit(*keys)
+    server.lead(user, HOST)
+    manifest(user, server.entry(HOST, keys[0]), server.entry(HOST, keys[1], user="daemon"))
+    only = f"sed /IdentityFile/d ~/.ssh/config >/tmp/config; ssh -F /tmp/config {HOST} -o IdentityFile=~/.ssh/bottle-"
+    script = f"ssh {HOST} id -un; ssh -l daemon {HOST}; {only}2.pub -l {server.user} true; {only}1.pub -l daemon"
+    done = user.start("sh", "-c", script)
+    assert (done.code, done.out) == (255, f"{server.user}\nThis account is currently not available.\n"), done.err
+    assert done.err.count("Permission denied (publickey)") == 2
+    signed = [it["reason"] for it in user.events() if it.get("rule") == "ssh"]
+    assert [reason.partition(":")[0] for reason in signed] == [
+        f"signed with one for {server.user}@{HOST}",
+        f"signed with two for daemon@{HOST}",
+    ]
+
+
+def test_hashed_hosts_and_addresses(user: User, serve: Serve) -> None:
     """A hashed `known_hosts`, an IPv4 literal, two ports of one host, each with its own key."""
     first, second = serve(), serve()
     keys = [make_key(user.home / name) for name in ("one", "two")]
@@ -198,6 +222,18 @@ def test_hashed_hosts_addresses_and_several_users(user: User, serve: Serve) -> N
     manifest(user, first.entry("127.0.0.1", keys[0]), second.entry("127.0.0.1", keys[1]))
     done = user.start("sh", "-c", f"ssh 127.0.0.1 echo one && ssh -p {second.port} 127.0.0.1 echo two")
     assert (done.code, done.out) == (0, "one\ntwo\n"), done.err
+
+
+def test_the_summary_says_who_refused(user: User, serve: Serve) -> None:
+    """At the end, what the ssh-agent refused is not laid at the proxy's door."""
+    server, key = serve(), key_of(user)
+    server.lead(user, HOST)
+    manifest(user, server.entry(HOST, key))
+    script = "SSH_AUTH_SOCK=~/.ssh/agent.sock ssh-add -qD; curl -s https://refused.e2e.test"
+    told = user.start("sh", "-c", script).err
+    assert "refused by the ssh-agent:\n  remove all\n" in told
+    assert "refused by the proxy:\n  refused.e2e.test: " in told
+    assert {it["by"] for it in user.events() if it["host"] == "ssh-agent"} == {"ssh-agent"}
 
 
 def test_a_host_that_shows_another_key_is_left(user: User, serve: Serve) -> None:
