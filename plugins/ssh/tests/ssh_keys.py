@@ -49,15 +49,15 @@ class Home:
         return key
 
 
-def make_spec(*entries: Ssh, unix: bool = True) -> BottleSpec:
-    """Return a spec with these entries, on a backend that does or does not carry sockets."""
+def make_spec(*entries: Ssh, unix: bool = True, root: bool = False) -> BottleSpec:
+    """Return a spec with these entries, on a backend that does or does not carry sockets, and have root inside."""
     return BottleSpec(
         agent="reviewer",
         slug="reviewer",
         bottle="dev",
         agent_plugin="shell",
         backend=Choice("stage", "flag"),
-        backend_traits=BackendTraits(runs="process", unix=unix),
+        backend_traits=BackendTraits(runs="process", unix=unix, root=root),
         proxy=Choice("none", "flag"),
         egress=Egress(),
         folder=Path("/"),

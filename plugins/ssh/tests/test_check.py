@@ -13,6 +13,7 @@ from bottle_ssh.known import find_host_keys
 from bottle_ssh.plugin import SshProvisioner
 from claude_bottle.errors import Problem
 from claude_bottle.manifest.types import Ssh
+from claude_bottle.plan.spec import Draft
 
 
 def entry(key: Path, host: str = HOST, port: int = 22) -> Ssh:
@@ -20,9 +21,9 @@ def entry(key: Path, host: str = HOST, port: int = 22) -> Ssh:
     return Ssh(host=host, user="git", port=port, identity_file=str(key))
 
 
-def problems(*entries: Ssh, unix: bool = True) -> list[Problem]:
+def problems(*entries: Ssh, **traits: bool) -> list[Problem]:
     """Return what the plugin says."""
-    return list(SshProvisioner().validate(make_spec(*entries, unix=unix)))
+    return list(SshProvisioner().validate(make_spec(*entries, **traits)))
 
 
 def test_an_entry_that_is_right_has_no_problem(home: Home) -> None:
@@ -116,9 +117,20 @@ def test_a_passphrase_is_asked_for_where_there_is_one(home: Home) -> None:
 def test_the_preflight_says_who_holds_a_key(home: Home) -> None:
     """A private file goes to an agent of the bottle's own, a public one stands for a key in the user's."""
     key = home.key()
-    [(_, own), (_, theirs)] = lines([entry(key), entry(key.with_name("id.pub"))])
+    [(_, own), (_, theirs)] = lines([entry(key), entry(key.with_name("id.pub"))], inside=False)
     assert own == f"id for git@{HOST}:22 (held by an ssh-agent outside, for this bottle alone)"
     assert theirs == f"id.pub for git@{HOST}:22 (held by your own ssh-agent)"
+
+
+def test_where_no_socket_is_carried_root_inside_holds_the_key(home: Home) -> None:
+    """The preflight says so; a key in the user's own agent cannot be had there, and says why."""
+    home.know()
+    key = home.key()
+    assert problems(entry(key), unix=False, root=True) == []
+    [problem] = problems(entry(key.with_name("id.pub")), unix=False, root=True)
+    assert "in your own ssh-agent, which nothing in this backend's bottles can reach" in problem.message
+    part = SshProvisioner().resolve_plan(make_spec(entry(key), unix=False, root=True), Draft())
+    assert "an ssh-agent inside, as root" in dict(part.lines)["ssh keys"]
 
 
 def test_a_public_key_needs_the_users_own_agent(home: Home, agent: KeyAgent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from claude_bottle.testing.contract import load_target
 from claude_bottle.testing.ground import Held, ground_of
 from claude_bottle.testing.local import TARGET, LocalBottle
 
-AROUND = Surroundings("/home/agent/.ssh", "proxy:3128")
+AROUND = Surroundings("/home/agent/.ssh", "proxy:3128", "/home/agent/.ssh/agent.sock")
 
 
 @pytest.fixture(scope="module")

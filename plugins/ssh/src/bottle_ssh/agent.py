@@ -54,6 +54,11 @@ class KeyAgent:
         """Return a connection to it."""
         return dial(self._folder / SOCKET)
 
+    @property
+    def door(self) -> Path:
+        """Where ssh-add finds it."""
+        return self._folder / SOCKET
+
     def add(
         self, path: Path, destinations: Sequence[str], known_hosts: str, passphrase: str | None = None
     ) -> frozenset[bytes]:
@@ -70,7 +75,7 @@ class KeyAgent:
         with answering(passphrase) as variables:
             done = subprocess.run(
                 argv,
-                env={**environment(), "SSH_AUTH_SOCK": str(self._folder / SOCKET), **variables},
+                env={**environment(), "SSH_AUTH_SOCK": str(self.door), **variables},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 start_new_session=True,  # without a terminal to ask on

@@ -11,9 +11,10 @@ from claude_bottle.errors import Problem
 from claude_bottle.manifest.types import Ssh
 from claude_bottle.plan.spec import BottleSpec
 
-__all__ = ["AGENT_VARIABLE", "identities", "lines", "problems", "questions"]
+__all__ = ["AGENT_VARIABLE", "identities", "is_inside", "lines", "problems", "questions"]
 
 AGENT_VARIABLE = "SSH_AUTH_SOCK"
+INSIDE = "an ssh-agent inside, as root, since this backend carries no socket; signatures are not on record"
 PROGRAMS = ("ssh-add", "ssh-agent", "ssh-keygen")
 
 
@@ -21,21 +22,32 @@ def problems(spec: BottleSpec) -> list[Problem]:
     """Return everything that would make a launch fail."""
     found: list[Problem] = []
     where = f"bottles.{spec.bottle}.ssh"
-    if spec.backend_traits is not None and not spec.backend_traits.unix:
-        message = f"backend {spec.backend.name} cannot carry a socket into a bottle, so no key can be used in it"
+    traits = spec.backend_traits
+    if traits is not None and not traits.unix and not traits.root:
+        name = spec.backend.name
+        message = f"backend {name} cannot carry a socket into a bottle, nor has it root there, so no key can be used in it"
         found.append(Problem(message, "choose another backend, or remove the entries", where))
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
         return [*found, Problem(f"{', '.join(missing)}: not on this machine", "install OpenSSH's client", where)]
     files = known_files(Path.home())
     for number, entry in enumerate(spec.ssh):
-        found += _of_entry(entry, files, f"{where}.{number}")
+        found += _of_entry(entry, files, f"{where}.{number}", inside=is_inside(spec))
     return found
 
 
-def _of_entry(entry: Ssh, files: Sequence[Path], where: str) -> Iterator[Problem]:
+def is_inside(spec: BottleSpec) -> bool:
+    """Say whether the keys go to an agent of root's own inside: where no socket leads to one outside."""
+    traits = spec.backend_traits
+    return traits is not None and traits.root and not traits.unix
+
+
+def _of_entry(entry: Ssh, files: Sequence[Path], where: str, *, inside: bool) -> Iterator[Problem]:
     identity = find_identity(Path(entry.identity_file))
     if isinstance(identity, Problem):
         yield Problem(identity.message, identity.hint, f"{where}.identity_file")
+    elif identity.with_agent and inside:
+        message = f"{identity.path} is a key in your own ssh-agent, which nothing in this backend's bottles can reach"
+        yield Problem(message, "name the private key, or choose another backend", f"{where}.identity_file")
     elif identity.with_agent and (problem := agent_problem(identity)) is not None:
         yield Problem(problem.message, problem.hint, f"{where}.identity_file")
     known = find_host_keys(entry.host, entry.port, files)
@@ -89,12 +101,13 @@ def questions(entries: Sequence[Ssh]) -> Iterator[tuple[str, str]]:
             yield path, f"Passphrase of {path}"
 
 
-def lines(entries: Sequence[Ssh]) -> Iterator[tuple[str, str]]:
-    """Yield for each entry which key it uses, and who holds it: the bottle never does."""
+def lines(entries: Sequence[Ssh], *, inside: bool) -> Iterator[tuple[str, str]]:
+    """Yield for each entry which key it uses, and who holds it: the agent's own user never does."""
     found = identities(entries)
+    ours = INSIDE if inside else "an ssh-agent outside, for this bottle alone"
     for entry in entries:
         own = entry.identity_file in found and found[entry.identity_file].with_agent
-        holder = "your own ssh-agent" if own else "an ssh-agent outside, for this bottle alone"
+        holder = "your own ssh-agent" if own else ours
         name = Path(entry.identity_file).name
         yield "ssh keys", f"{name} for {entry.user}@{entry.host}:{entry.port} (held by {holder})"
 

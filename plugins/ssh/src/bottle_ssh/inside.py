@@ -24,15 +24,11 @@ for program in ssh perl; do command -v "$program" >/dev/null || printf '%s\\n' "
 
 
 class Surroundings(NamedTuple):
-    """Where things are inside: the folder of ssh's files, and the proxy as `HOST:PORT`."""
+    """Where things are inside: the folder of ssh's files, the proxy as `HOST:PORT`, the agent's socket."""
 
     folder: str
     proxy: str
-
-    @property
-    def socket(self) -> str:
-        """Where the agent's socket is."""
-        return f"{self.folder}/{SOCKET}"
+    socket: str
 
 
 def look_around(bottle: Bottle) -> Surroundings:
@@ -45,7 +41,7 @@ def look_around(bottle: Bottle) -> Surroundings:
     if not at.hostname or not at.port:
         raise LaunchError("the bottle names no proxy, and ssh has no other way out")
     host = f"[{at.hostname}]" if ":" in at.hostname else at.hostname
-    return Surroundings(f"{home}/.ssh", f"{host}:{at.port}")
+    return Surroundings(f"{home}/.ssh", f"{host}:{at.port}", f"{home}/.ssh/{SOCKET}")
 
 
 def client_entries(

@@ -38,9 +38,10 @@ class SshProvisioner:
         del draft
         if not spec.ssh:
             return Part(section=NoSection())
-        from bottle_ssh.check import lines, questions
+        from bottle_ssh.check import is_inside, lines, questions
 
-        return Part(section=NoSection(), questions=tuple(questions(spec.ssh)), lines=tuple(lines(spec.ssh)))
+        shown = lines(spec.ssh, inside=is_inside(spec))
+        return Part(section=NoSection(), questions=tuple(questions(spec.ssh)), lines=tuple(shown))
 
     @hookimpl
     def provision_ssh(

@@ -1,4 +1,4 @@
-"""The step of a launch: an agent outside that holds the keys, a socket inside that reaches it, and ssh's own files."""
+"""The step of a launch: an agent that holds the keys, a socket inside that reaches it, and ssh's own files."""
 
 import binascii
 import os
@@ -13,7 +13,8 @@ from bottle_ssh.keys import Identity
 from bottle_ssh.known import AUTHORITY, HostKeys, host_text
 from bottle_ssh.relay import Allowed, Destination, Relay
 from bottle_ssh.wire import Reader
-from claude_bottle.errors import LaunchError, UnavailableError
+from bottle_ssh.within import RecordingAgent, begin_inside
+from claude_bottle.errors import LaunchError
 from claude_bottle.manifest.types import Ssh
 from claude_bottle.seam.bottle import Bottle, SocketBottle
 from claude_bottle.seam.event import Event
@@ -25,9 +26,10 @@ CERTIFICATE = b"-cert-v01@openssh.com"
 
 
 def provision(bottle: Bottle, entries: Sequence[Ssh], answers: Secrets, report: Callable[[Event], None]) -> None:
-    """Do it; what was begun ends with the bottle, and at once where this fails."""
-    if not isinstance(bottle, SocketBottle):
-        raise UnavailableError(f"the backend of {bottle.name} cannot carry a socket into it, so no key can be used")
+    """Do it; what was begun ends with the bottle, and at once where this fails.
+
+    The agent is outside where the bottle can have a socket that is answered there, else one of root's own inside.
+    """
     around = look_around(bottle)
     hosts = {entry: known(entry) for entry in entries}
     found = identities(entries)
@@ -35,7 +37,7 @@ def provision(bottle: Bottle, entries: Sequence[Ssh], answers: Secrets, report: 
         raise LaunchError(f"the key {gone[0]} is not there any more")
     known_hosts = "".join(f"{line}\n" for line in dict.fromkeys(line for it in hosts.values() for line in it.lines))
     with ExitStack() as failing:
-        agent = KeyAgent()
+        agent = KeyAgent() if isinstance(bottle, SocketBottle) else RecordingAgent()
         failing.callback(agent.close)
         agent.await_start()
         keys: dict[bytes, Allowed] = {}
@@ -47,9 +49,12 @@ def provision(bottle: Bottle, entries: Sequence[Ssh], answers: Secrets, report: 
             allowed = allow(name, identity, own)
             keys |= dict.fromkeys(blobs, allowed)
             names[path] = dict(public_files(name, blobs))
+        if isinstance(agent, RecordingAgent):
+            around = around._replace(socket=begin_inside(bottle, agent))
         bottle.put(client_entries(around, entries, known_hosts, names), around.folder)
-        failing.pop_all()
-    bottle.serve_socket(around.socket, Relay(agent, keys, report))
+        if isinstance(bottle, SocketBottle):
+            failing.pop_all()
+            bottle.serve_socket(around.socket, Relay(agent, keys, report))
 
 
 def held(
