@@ -24,7 +24,7 @@ __all__ = ["measure_workspace", "section_of_workspace"]
 
 FOLDERS, QUICK_FOLDERS, FILES = 1000, 10, 100
 GOAL = 1.5
-OBSTACLE = "objects are enumerated and packed anew, so that nothing goes in that no branch has, and each way looks at every file"
+OBSTACLE = "what goes in is packed anew, so that nothing does that no branch has, and both ways look at every file"
 WORK = "for i in 1 2 3 4 5 6 7 8 9; do echo x >>d$i/f1; done; git commit -qam work; echo y >>d7/f7"
 
 
@@ -78,7 +78,8 @@ def section_of_workspace(found: Measured, date: str) -> str:
     table = markdown(("", "in", "out", "clone + copy", "goal", "(in + out) ÷ (clone + copy)", ""), rows(found.trips))
     rounds = max((len(trips) for trips in found.trips.values()), default=0)
     absent = "".join(f"\n{name} cannot run here.\n" for name in PLACES if name not in found.trips)
-    return f"{date}, {machine}. Load before: {found.load:.2f}. {rounds} rounds of {found.files:,} files.\n\n{table}{absent}"
+    head = f"{date}, {machine}. Load before: {found.load:.2f}. {rounds} rounds of {found.files:,} files."
+    return f"{head}\n\n{table}{absent}"
 
 
 def rows(found: Mapping[str, list[Trip]]) -> Generator[tuple[str, ...]]:

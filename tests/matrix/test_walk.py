@@ -1,4 +1,4 @@
-"""README's walk-through, pasted line by line against a real sshd and a real git server over HTTPS; then git over both."""
+"""README's walk-through, pasted line by line: against a real sshd, and a real git server over HTTPS."""
 
 import getpass
 import json
@@ -10,9 +10,21 @@ import pytest
 import yaml
 from e2e_readme import WALK, Shell, blocks, section
 from e2e_sshd import Sshd, make_key
-from e2e_upstream import CODE, Internet
+from e2e_upstream import Internet
 from e2e_user import User
 from matrix_pair import Pair
+
+pytestmark = pytest.mark.parametrize(
+    "pair",
+    [
+        Pair("bwrap", "mitmproxy"),
+        Pair("docker", "mitmproxy"),
+        pytest.param(Pair("docker", "pipelock"), marks=pytest.mark.pipelock),
+    ],
+    indirect=True,
+    ids=str,
+)
+"""The embedded set, the one on an engine, and on an engine what a plain user may run too."""
 
 README = Path(__file__).parents[2] / "README.md"
 HOST = "git.example.com"
@@ -21,7 +33,9 @@ HOST = "git.example.com"
 @pytest.fixture
 def sshd(internet: Internet, tmp_path: Path) -> Iterator[Sshd]:
     """A host of repositories, whose paths begin where they lie."""
-    server = Sshd(tmp_path / "sshd", internet.address, f'ForceCommand cd {tmp_path} && exec sh -c "$SSH_ORIGINAL_COMMAND"')
+    server = Sshd(
+        tmp_path / "sshd", internet.address, f'ForceCommand cd {tmp_path} && exec sh -c "$SSH_ORIGINAL_COMMAND"'
+    )
     yield server
     server.close()
 
@@ -35,7 +49,12 @@ def user(pair: Pair, internet: Internet, sshd: Sshd) -> Iterator[User]:
     sshd.admit(key)
     known, config = someone.folder / "known", someone.folder / "ssh_config"
     known.write_text("".join(sshd.known(internet.address)))
-    options = (f"HostName {internet.address}", f"Port {sshd.port}", f"IdentityFile {key}", f"UserKnownHostsFile {known}")
+    options = (
+        f"HostName {internet.address}",
+        f"Port {sshd.port}",
+        f"IdentityFile {key}",
+        f"UserKnownHostsFile {known}",
+    )
     config.write_text("\n    ".join([f"Host {HOST}", *options, "StrictHostKeyChecking yes"]))
     someone.environment["GIT_SSH_COMMAND"] = f"ssh -F {config}"  # ssh itself knows no home but that of /etc/passwd
     (someone.home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@example.com\n")

@@ -1,4 +1,4 @@
-"""A repository goes in with `--cwd`, the agent commits, a branch comes back: at the end, on request, whatever happens."""
+"""A repository goes in with `--cwd`, the agent commits, a branch comes back: at the end, on request, in any case."""
 
 import os
 import signal

@@ -7,7 +7,13 @@ from pathlib import Path
 from bottle_git.held import Leftovers, remove_leftovers
 from bottle_git.plugin import Workspace
 
-HOLD = "from bottle_git.held import held_folder; import time\nwith held_folder() as path: print(path, flush=True); time.sleep(60)"
+HOLD = """
+import time
+from bottle_git.held import held_folder
+with held_folder() as path:
+    print(path, flush=True)
+    time.sleep(60)
+"""
 
 
 def test_what_a_crash_left_is_found_and_removed() -> None:

@@ -61,7 +61,10 @@ def test_links_that_leave(path: str, target: str, out: bool) -> None:
     assert leaves(path, target) is out
 
 
-@pytest.mark.parametrize("name", [".git", ".GIT", "git~1", ".g\u200cit", "..", ".", ".git ", "a/b"])
+@pytest.mark.parametrize(
+    "name",
+    [".git", ".GIT", "git~1", ".g\u200cit", "\ufeff.git", "..", ".", ".git ", ".git.", ".git:x", r"a\\.git", "a/b"],
+)
 def test_a_tree_with_a_bad_name_does_not_come_out(name: str, repo: Repo, enter: Enter) -> None:
     """A tree that no `git add` makes, written by hand: refused whole, and nothing is written; git itself takes it."""
     stay = enter(repo.path)

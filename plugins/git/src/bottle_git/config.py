@@ -1,4 +1,4 @@
-"""The configuration of the user's repository, read as a file by `git config`: nothing that it includes, nothing is run."""
+"""A repository's own configuration, read as a file by `git config`: nothing that it includes, and nothing is run."""
 
 import os
 import subprocess

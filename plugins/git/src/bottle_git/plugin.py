@@ -26,8 +26,8 @@ class Workspace:
     @hookimpl
     def validate(self, spec: BottleSpec) -> Sequence[Problem]:
         """Return why this folder cannot come in."""
-        from bottle_git.folder import guarded, measure
         from bottle_git.config import object_form
+        from bottle_git.folder import guarded, measure
         from bottle_git.source import find_repository
 
         if spec.workspace is None or spec.cwd is None:

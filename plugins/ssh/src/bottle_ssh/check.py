@@ -25,7 +25,9 @@ def problems(spec: BottleSpec) -> list[Problem]:
     traits = spec.backend_traits
     if traits is not None and not traits.unix and not traits.root:
         name = spec.backend.name
-        message = f"backend {name} cannot carry a socket into a bottle, nor has it root there, so no key can be used in it"
+        message = (
+            f"backend {name} cannot carry a socket into a bottle, nor has it root there, so no key can be used in it"
+        )
         found.append(Problem(message, "choose another backend, or remove the entries", where))
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
         return [*found, Problem(f"{', '.join(missing)}: not on this machine", "install OpenSSH's client", where)]

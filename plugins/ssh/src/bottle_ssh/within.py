@@ -1,4 +1,4 @@
-"""An ssh-agent inside, for a backend that can carry no socket: it runs as root, so that the agent's user cannot read it.
+"""An ssh-agent inside, for a backend that can carry no socket: it is root's, so that the agent's user cannot read it.
 
 The keys are taken by OpenSSH's own programs outside, as ever: what ssh-add says to an agent there, with all its limits,
 is then said once more to the one inside.
