@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bottle_git.held import Leftovers, remove_leftovers
@@ -16,28 +18,31 @@ with held_folder() as path:
 """
 
 
-def test_what_a_crash_left_is_found_and_removed() -> None:
-    """A folder of a living process is left alone; once it is killed its folder is listed, and goes."""
+@contextmanager
+def held() -> Generator[Path]:
+    """Have another process hold a folder, and kill that process."""
     with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        path = Path(process.stdout.readline().strip())
-        early = Workspace().plan_cleanup()
-        assert list(early.lines()) == []
-        process.kill()
+        try:
+            assert process.stdout is not None
+            yield Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def test_what_a_crash_left_is_found_and_removed() -> None:
+    """A folder of a living process is left alone; once that is killed its folder is listed, and goes."""
+    with held() as path:
+        assert list(Workspace().plan_cleanup().lines()) == []
     (path / "objects").mkdir()
     found = Workspace().plan_cleanup()
     assert list(found.lines()) == [f"folder {path}"]
-    Workspace().cleanup(early)
     assert path.is_dir()
     Workspace().cleanup(found)
     assert not path.exists()
 
 
-def test_what_is_held_again_is_not_removed() -> None:
+def test_what_is_held_is_not_removed() -> None:
     """Between the list and the yes nobody takes a folder from one who holds it."""
-    with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        path = Path(process.stdout.readline().strip())
+    with held() as path:
         remove_leftovers(Leftovers((path,)))
         assert path.is_dir()
-        process.kill()
