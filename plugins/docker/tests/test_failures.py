@@ -98,6 +98,33 @@ def test_a_subnet_that_is_taken_after_the_look_moves_on(engine: Engine, monkeypa
         sweep(engine, "5ab5")
 
 
+def test_a_name_that_the_engine_gave_to_two_is_given_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S6: it looks for a name and takes it in two steps, and another user's launch knows nothing of our lock."""
+    pool, labels = IPv4Network("10.213.251.0/27"), mark_of(Owner.current(), "5ab6").labels("network")
+    create, names = engine.create_network, list[str]()
+
+    def unchecked(name: str, subnet: str) -> str:
+        ipam = {"Driver": "default", "Config": [{"Subnet": subnet}]}
+        client: Any = engine._client  # pyright: ignore[reportPrivateUsage] - the SDK asks for the check, we always do
+        return str(client.create_network(name, driver="bridge", ipam=ipam, check_duplicate=False, labels=labels)["Id"])
+
+    def second(name: str, subnet: str, *rest: Any) -> str:
+        names.append(name)
+        if len(names) > 1:
+            return create(name, subnet, *rest)
+        unchecked(name, "10.213.251.24/29")
+        return unchecked(name, subnet)
+
+    monkeypatch.setattr(engine, "create_network", second)
+    try:
+        made = make_network(engine, "claude-bottle-test-two", pool, {}, labels)
+        assert names == ["claude-bottle-test-two", "claude-bottle-test-two-2"]
+        found = {network.name: network.id for network in engine.networks(f"{LAUNCH}=5ab6")}
+        assert (set(found), found[names[1]]) == (set(names), made.network)
+    finally:
+        sweep(engine, "5ab6")
+
+
 def test_an_image_that_cannot_be_had_is_one_clear_error(open_site: Any) -> None:
     """S9: which, why, and what to do."""
     opened, _, _ = open_site(DockerSection(image="claude-bottle.invalid/nothing:1"))
