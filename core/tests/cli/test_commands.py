@@ -119,6 +119,7 @@ def test_nothing_runs_and_nothing_is_left(user: User) -> None:
     """S32: an empty list is a sentence, in JSON an empty array; unknown bottles are errors."""
     assert user.run("list").stderr == "no bottle runs\n"
     assert json.loads(user.run("list", "--format", "json").stdout) == {"bottles": [], "silent": {}, "version": 1}
+    user.run("cleanup", "--yes")  # of what is the whole machine's: root's uids
     assert user.run("cleanup").stderr.splitlines()[-1] == "nothing is left over"
     for words, code in (
         (("exec", "nobody", "--", "true"), 125),
@@ -258,6 +259,7 @@ def test_logs_of_an_ended_bottle_do_not_wait(user: User) -> None:
 
 def test_cleanup_lists_without_removing(user: User) -> None:
     """S30: `--dry-run` lists, and without a terminal nothing is removed unless `--yes` says so."""
+    user.run("cleanup", "--yes")  # as above
     (user.world / "kept").mkdir()
     (user.world / "kept" / "leftover-1").touch()
     dry = user.run("cleanup", "--dry-run")

@@ -19,6 +19,8 @@ LONGEST = 4096
 """Bytes within which every shape ends."""
 
 END = rb"(?![A-Za-z0-9_-])"
+# Of a token that is hard to tell from base64: what goes on behind it, as a long run of that does, is none.
+END_OF_RUN = rb"(?![A-Za-z0-9+/_-])"
 # Behind an escape, of which the last character is a letter or digit, a word begins as well.
 START = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
 # A line break, in JSON two characters, in JSON in a string of JSON three; or lines are strings of an array.
@@ -57,9 +59,9 @@ def _token(issuer: str, prefixes: str, secret: bytes, end: bytes = END) -> Patte
     return Pattern(issuer, literals, re.compile(b"(?:" + prefix + b")(?P<secret>" + secret + b")" + end), "word")
 
 
-def _broken(issuer: str, prefixes: str, secret: bytes) -> Pattern:
+def _broken(issuer: str, prefixes: str, secret: bytes, end: bytes = END) -> Pattern:
     """Return a token that other characters divide, so that it need not begin with a long word."""
-    word = _token(issuer, prefixes, secret)
+    word = _token(issuer, prefixes, secret, end)
     return word._replace(regex=re.compile(START + word.regex.pattern), kind="anywhere")
 
 
@@ -179,7 +181,7 @@ PATTERNS: tuple[Pattern, ...] = (
         + EQUALS
         + rb"(?P<secret>[A-Za-z0-9/+]{40})(?![\w/+=-])",
     ),
-    _broken("an Amazon Bedrock key", "ABSK", rb"[A-Za-z0-9+/]{109,269}"),
+    _broken("an Amazon Bedrock key", "ABSK", rb"[A-Za-z0-9+/]{109,269}", END_OF_RUN),
     _shape(
         "an Azure client secret",
         "0Q~ 1Q~ 2Q~ 3Q~ 4Q~ 5Q~ 6Q~ 7Q~ 8Q~ 9Q~",
@@ -190,7 +192,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "an Azure access key", "SharedAccessKey=", rb"SharedAccessKey=(?P<secret>[A-Za-z0-9+/]{43}=)(?![A-Za-z0-9+/=])"
     ),
     _shape("an Azure DevOps token", "AZDO", START + rb"(?P<secret>[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4})" + END, (76,)),
-    _broken("a Google refresh token", "1//0", rb"[A-Za-z0-9_-]{40,200}"),
+    _broken("a Google refresh token", "1//0", rb"[A-Za-z0-9_-]{40,200}", END_OF_RUN),
     _broken("a Cloudflare origin key", "v1.0-", rb"[0-9a-f]{24}-[0-9a-f]{146}"),
     _broken("a Dropbox token", "sl.", rb"(?:u\.)?[A-Za-z0-9_-]{120,1500}"),
     _token("a Bitbucket token", "ATBB", rb"[A-Za-z0-9]{24}[0-9A-F]{8}"),
