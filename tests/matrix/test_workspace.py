@@ -42,10 +42,11 @@ def git(user: User, *words: str) -> str:
     return done.stdout.decode().rstrip("\n")
 
 
-def start(user: User, *command: str, options: tuple[str, ...] = ()) -> tuple[int, str]:
-    """Start a bottle with the workspace."""
-    done = user.bottle("start", "reviewer", "--cwd", "--yes", *options, *(("--", *command) if command else ()))
-    return done.code, done.err
+def detached(user: User) -> str:
+    """Start a bottle with the workspace and return its name: an engine shows those of everybody with the same uid."""
+    done = user.bottle("start", "reviewer", "--cwd", "--yes", "--detach")
+    assert done.code == 0, done.err
+    return done.out.strip()
 
 
 @embedded
@@ -69,14 +70,14 @@ def test_a_commit_comes_back_as_a_branch(user: User) -> None:
 @on_both
 def test_work_comes_out_while_the_bottle_runs(user: User) -> None:
     """`bottle diff` and `bottle pull` from another terminal, and `bottle stop` brings out what came after."""
-    assert start(user, options=("--detach",))[0] == 0
-    user.bottle("exec", "reviewer", stdin="echo one >one; git add one; git commit -qm one; echo two >two")
-    shown = user.bottle("diff", "reviewer")
+    name = detached(user)
+    user.bottle("exec", name, stdin="echo one >one; git add one; git commit -qm one; echo two >two")
+    shown = user.bottle("diff", name)
     assert (shown.code, "+one\n" in shown.out, "not committed:" in shown.out, "+two\n" in shown.out) == (0, *[True] * 3)
-    assert user.bottle("pull", "reviewer").code == 0
+    assert user.bottle("pull", name).code == 0
     assert git(user, "branch", "--format=%(refname:short)") == "bottle/reviewer\nbottle/reviewer-wip\nmain"
-    user.bottle("exec", "reviewer", stdin="git commit -q --allow-empty -m three")
-    stopped = user.bottle("stop", "reviewer")
+    user.bottle("exec", name, stdin="git commit -q --allow-empty -m three")
+    stopped = user.bottle("stop", name)
     assert (stopped.code, "branch bottle/reviewer: 1 commit" in stopped.err) == (0, True)
     assert git(user, "log", "--format=%s", "bottle/reviewer") == "three\none\nfirst"
 
@@ -98,14 +99,14 @@ def test_an_interrupt_loses_nothing(user: User) -> None:
 def test_a_repository_that_moved_keeps_the_bottle(user: User) -> None:
     """The user is told how to get at the work; once the repository is back a pull fetches it, and the bottle goes."""
     aside = user.folder / "aside"
-    assert start(user, options=("--detach",))[0] == 0
-    user.bottle("exec", "reviewer", stdin="git commit -q --allow-empty -m inside")
+    name = detached(user)
+    user.bottle("exec", name, stdin="git commit -q --allow-empty -m inside")
     (user.work / ".git").rename(aside)
-    failed = user.bottle("stop", "reviewer")
+    failed = user.bottle("stop", name)
     assert (failed.code, "no repository at" in failed.err, "bottle pull" in failed.err) == (1, True, True)
     assert [row["state"] for row in user.listed()] == ["running"]
     aside.rename(user.work / ".git")
-    assert user.bottle("stop", "reviewer").code == 0
+    assert user.bottle("stop", name).code == 0
     assert git(user, "log", "-1", "--format=%s", "bottle/reviewer") == "inside"
     assert wait_until(lambda: user.listed() == [])
 
@@ -121,23 +122,23 @@ def test_where_no_workspace_is_asked_for_none_comes(user: User) -> None:
 @on_both
 def test_what_was_pulled_outlives_its_backend(pair: Pair, user: User) -> None:
     """The bottle is killed between a pull and the next commit: the branch is whole, and what is lost is said."""
-    assert start(user, options=("--detach",))[0] == 0
-    user.bottle("exec", "reviewer", stdin="echo one >one; git add one; git commit -qm one; echo two >two")
-    assert user.bottle("pull", "reviewer").code == 0
+    name = detached(user)
+    user.bottle("exec", name, stdin="echo one >one; git add one; git commit -qm one; echo two >two")
+    assert user.bottle("pull", name).code == 0
     before = git(user, "for-each-ref")
-    user.bottle("exec", "reviewer", stdin="git add two; git commit -qm two")
+    user.bottle("exec", name, stdin="git add two; git commit -qm two")
     [row] = user.listed()
     kill(pair, row["pid"])
     assert wait_until(lambda: user.listed() == [], 30)
-    pulled = user.bottle("pull", "reviewer")
-    assert (pulled.code, "no bottle reviewer runs" in pulled.err, "git branch --list 'bottle/*'" in pulled.err) == (
+    pulled = user.bottle("pull", name)
+    assert (pulled.code, f"no bottle {name} runs" in pulled.err, "git branch --list 'bottle/*'" in pulled.err) == (
         *(1, True, True),
     )
     assert git(user, "for-each-ref") == before
     assert git(user, "fsck", "--strict", "--no-dangling") == ""
     assert git(user, "show", "bottle/reviewer-wip:two") == "two"
     said = "".join(path.read_text() for path in (user.state / "claude-bottle" / "supervisors").iterdir())
-    assert f"{row['name']} has ended: what was done in it since it last came out is lost" in said
+    assert f"{name} has ended: what was done in it since it last came out is lost" in said
     assert "is kept" not in said
 
 

@@ -4,7 +4,6 @@ import click
 
 from claude_bottle.cli.errors import reported, say
 from claude_bottle.cli.running import proved_bottle
-from claude_bottle.errors import NotFoundError
 from claude_bottle.launch.control import PullRequest, ask_launcher
 
 __all__ = ["command"]
@@ -17,10 +16,6 @@ __all__ = ["command"]
 def command(name: str, *, debug: bool) -> None:
     """Bring out what was done in the bottle NAME so far. It goes on; one that was kept for this is removed."""
     del debug
-    try:
-        bottle, record = proved_bottle(name)
-    except NotFoundError as error:
-        hint = f"{error.hint}; what came out of one that has ended is in its branches: git branch --list 'bottle/*'"
-        raise NotFoundError(error.message, hint) from error
+    bottle, record = proved_bottle(name, ended="what came out of one that has ended: git branch --list 'bottle/*'")
     lines = ask_launcher(record.socket, PullRequest(), patience=None).decode()
     say(lines.rstrip("\n") or f"nothing new in {bottle.name}")

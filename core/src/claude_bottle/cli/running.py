@@ -14,9 +14,12 @@ def running_bottle(name: str) -> Listed:
     return find_bottle(name, installed())
 
 
-def proved_bottle(name: str) -> tuple[Bottle, LaunchRecord]:
-    """Return the bottle that a user names, once its launch has proved its isolation; UnavailableError before that."""
-    listed = running_bottle(name)
+def proved_bottle(name: str, ended: str = "") -> tuple[Bottle, LaunchRecord]:
+    """Return the bottle that a user names, once its launch has proved its isolation; UnavailableError before that.
+
+    `ended` is what else there is to say of one that runs no more.
+    """
+    listed = find_bottle(name, installed(), ended)
     if listed.record is None:
         raise UnavailableError(f"{listed.handle.name} is not up yet", "try again once bottle list shows it running")
     return listed.handle, listed.record

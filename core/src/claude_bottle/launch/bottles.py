@@ -73,8 +73,11 @@ def list_bottles(inventory: Inventory) -> tuple[list[Listed], list[Answer[Sequen
     return sorted(bottles, key=lambda it: it.handle.name), [answer for answer in answers if answer.error]
 
 
-def find_bottle(name: str, inventory: Inventory) -> Listed:
-    """Return the bottle of this name, or the only one whose agent has it; NotFoundError else."""
+def find_bottle(name: str, inventory: Inventory, ended: str = "") -> Listed:
+    """Return the bottle of this name, or the only one whose agent has it; NotFoundError else.
+
+    `ended` goes into the hint where none runs.
+    """
     bottles, silent = list_bottles(inventory)
     fitting = [it for it in bottles if it.handle.name == name]
     fitting = fitting or [it for it in bottles if name in {it.handle.slug, it.record.agent if it.record else ""}]
@@ -84,4 +87,4 @@ def find_bottle(name: str, inventory: Inventory) -> Listed:
     if fitting:
         raise NotFoundError(f"several bottles of {name} run", f"name one: {names}")
     unsure = "".join(f"; {answer.record.name} does not answer" for answer in silent)
-    raise NotFoundError(f"no bottle {name} runs{unsure}", f"running: {names}")
+    raise NotFoundError(f"no bottle {name} runs{unsure}", f"running: {names}{f'; {ended}' if ended else ''}")
