@@ -60,7 +60,7 @@ def test_a_proxy_that_cannot_inject_is_a_problem(pair: Pair, user: User, interne
         return
     shown = json.loads(done.out)
     assert shown["injected"] == {"TOKEN": {"host": ALLOWED, "port": 443, "header": "authorization"}}
-    assert shown["env"] == {"literal": [], "forwarded": ["SEEN"]}
+    assert shown["env"] == {"literal": [], "forwarded": ["SEEN"], "agent": []}
 
 
 def test_the_upstream_gets_it_and_the_agent_does_not(held: Held, internet: Internet) -> None:

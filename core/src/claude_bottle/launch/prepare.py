@@ -62,7 +62,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += found
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
     ssh = tuple(_resolved(entry, around, sources) for entry in spec.ssh)
-    spec = replace(spec, ssh=ssh, cwd=around.cwd, asks=request.asks)
+    spec = replace(spec, ssh=ssh, cwd=around.cwd, asks=request.asks, dry=not check_machine)
     found = [*env_problems(spec, secrets), *(keyring_problems(spec, secrets) if check_machine else ())]
     found += inject_problems(spec, chosen.proxy.name, _injects(chosen.loaded))
     problems += [_located(problem, sources) for problem in found]
