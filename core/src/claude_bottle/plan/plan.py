@@ -26,8 +26,9 @@ class EgressPlan(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A launch as it will be. `literals` are name and value, `agents_own` those names that the agent plugin sets;
-    `forwarded` are names alone.
+    """A launch as it will be. `literals` are name and value; `forwarded` are names alone.
+
+    `agents_own` are those names of `literals` that the agent plugin sets and the manifest does not.
 
     `injected` are the credentials of which the agent holds a placeholder; no name is in two of the three.
     `sources` are the name of each secret and where its value comes from, in words.
