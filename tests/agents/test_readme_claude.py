@@ -1,4 +1,4 @@
-"""The first page of the README: a token and three commands, from nothing to Claude Code at work, typed at a terminal."""
+"""The README's first page: a token and three commands, from nothing to Claude Code at work, typed at a terminal."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ COMMIT = "git add -A && git -c user.name=Claude -c user.email=claude@example.com
 def commands() -> list[str]:
     """Return the commands of the page's first block."""
     block = re.search(
-        r"^## Claude Code in a bottle\n.*?^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S
+        r"^## Claude Code in a bottle\n.*?^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
     )
     assert block
     return [line.partition("#")[0].strip() for line in block[1].splitlines()]
@@ -55,7 +55,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def test_three_commands_lead_to_claude_code_at_work(newcomer: Company[ClaudeModel]) -> None:
-    """Installed, logged in, started: the model gets the token, Claude Code edits and commits, and its branch is here."""
+    """Installed, logged in, started: the model gets the token, Claude Code commits, and its branch is here."""
     user = newcomer.user
     install, login, start = commands()
     path = f"{user.home / '.local' / 'bin'}:{user.environment['PATH']}"
