@@ -8,6 +8,7 @@ import json
 import secrets
 import socket
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from bottle_mitmproxy.policy.forms import spellings
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
 from bottle_mitmproxy.settings import SettingsError
-from bottle_mitmproxy.sidecar.exchange import read_vault
+from bottle_mitmproxy.sidecar.exchange import Inflater, read_vault
 from claude_bottle.plan.spec import Upstream as UpstreamPlan
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.part import Injection
@@ -210,6 +211,25 @@ def test_an_answer_that_cannot_be_looked_into_is_refused(holder: Running, held: 
     assert done.stdout.endswith(b"rule: encoding\n502"), done
 
 
+@VERSIONS
+@pytest.mark.parametrize(("how", "why"), [("bomb", "more than 100 times"), ("broken", "incorrect header")])
+def test_an_answer_that_is_no_good_is_cut_off_and_said(
+    holder: Running, held: str, version: str, how: str, why: str
+) -> None:
+    """S5: what grows without end, or is not what it says, ends its connection; the record has why."""
+    done = holder.curl(version, "-o", "/dev/null", "-H", f"Authorization: Bearer {held}", f"{API}whoami?{how}")
+    assert done.returncode != 0
+    (event,) = holder.events()
+    assert (event.verdict, why in event.reason) == ("allow", True), event
+    assert holder.status("-H", f"Authorization: Bearer {held}", API) == 200
+
+
+def test_an_answer_of_some_megabytes_may_have_been_anything(holder: Running, held: str) -> None:
+    """S5: sixteen megabytes of nothing, a thousandth of that on the way, arrive whole."""
+    done = holder.curl("-H", f"Authorization: Bearer {held}", f"{API}whoami?zeros")
+    assert (done.returncode, len(done.stdout), done.stdout.strip(b"\0")) == (0, 16 << 20, b"")
+
+
 def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> None:
     """S5: each server-sent event arrives without the credential, and before the next one is sent."""
     to_one = Injection(name="TOKEN", host="one.test", header="authorization", format="Bearer {}")
@@ -278,6 +298,17 @@ def test_a_stream_is_cleaned_wherever_it_is_cut(before: bytes, after: bytes, cut
     assert out == vault.clean(whole)
     assert REAL.encode() not in out
     assert len(out) == len(whole)
+
+
+@given(st.integers(0, 3 << 20), st.integers(1, 4 << 20), st.sampled_from([-15, 15, 31]))
+def test_what_is_inflated_is_whole(size: int, cut: int, window: int) -> None:
+    """S5: whatever its size, wherever it is cut, in each of the three forms, two members one behind the other."""
+    packer = zlib.compressobj(wbits=window)
+    packed = packer.compress(bytes(size)) + packer.flush()
+    inflater = Inflater(zlib.MAX_WBITS if window < 0 else window)
+    whole = packed if window < 0 else packed * 2
+    parts = [inflater.feed(whole[at : at + cut]) for at in range(0, len(whole), cut)]
+    assert b"".join(parts) == bytes(size * (1 if window < 0 else 2))
 
 
 @given(st.binary(max_size=200))
