@@ -1,7 +1,6 @@
 """The keyring of a desktop: a real Secret Service on a bus of its own, from a login to its end."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from e2e_agent import give_agent
 from e2e_upstream import ALLOWED, Internet
-from e2e_user import User
+from e2e_user import BINARIES, User
 
 AGENT = """
 from claude_bottle.declare import NoSection, agent
@@ -61,7 +60,7 @@ def desktop(user: User, tmp_path: Path) -> Iterator[User]:
 def python(user: User, code: str) -> str:
     """Run Python on the bus."""
     done = subprocess.run(
-        [os.path.join(user.environment["PATH"].partition(":")[0], "python"), "-c", code],
+        [BINARIES / "python", "-c", code],
         env=user.environment,
         capture_output=True,
         check=True,
@@ -111,7 +110,7 @@ def test_one_that_is_locked_ends_the_start_with_the_cure(desktop: User) -> None:
 
 
 def test_an_entry_that_it_lacks_is_a_problem_before_the_question(desktop: User) -> None:
-    """It says so while it is locked: with the command that puts it in, which then is all it takes."""
+    """It says so while it is locked: with the command that puts it in."""
     env = {"SERVICE": {"secret": "of a service", "keyring": "my service/me"}}
     desktop.manifest({"env": env}, {"agent": "coder"})
     python(desktop, LOCK)
