@@ -14,10 +14,19 @@ PROXY_EXPORT := uv export --quiet --package bottle-mitmproxy --no-emit-workspace
 PROXY_PINS := uv pip compile --quiet - --no-deps --python-version 3.11 --python-platform linux --generate-hashes \
     --no-annotate --no-header
 
-.PHONY: help demo test check pytest test-user bench crowd corpus soak constraints clean setup-run setup-dev
+# Where `make install` puts `bottle`: an environment in share, links in bin.
+PREFIX ?= $(HOME)/.local
+
+.PHONY: help install demo test check pytest test-user bench crowd corpus soak constraints clean setup-run setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+install: ## `bottle` for you, in ~/.local (PREFIX=... elsewhere); again after a `git pull`
+	@tools/setup $(PREFIX)/share/claude-bottle user
+	@mkdir -p $(PREFIX)/bin
+	@ln -sf $(PREFIX)/share/claude-bottle/bin/bottle $(PREFIX)/share/claude-bottle/bin/claude-bottle $(PREFIX)/bin
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "$(PREFIX)/bin is not on your PATH: export PATH=\"$(PREFIX)/bin:\$$PATH\"" ;; esac
 
 demo: setup-run ## a bottle at work: an allowed host, three refusals, the log, a clean teardown
 	@$(IN_ENV) examples/demo/run

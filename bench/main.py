@@ -3,10 +3,12 @@
 import argparse
 import re
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
 
+from claude import claude_section
 from cost import adopt_orphans
 from engine import measure_engine, rows_of_engine
 from launches import measure_launches, rows_of_goals, rows_of_launches
@@ -16,27 +18,30 @@ from spent import measure_imports, measure_phases, rows_of_imports, rows_of_phas
 from stage import Stage, staged
 from standing import Effort, measure_standing
 from table import markdown
-from workspace import measure_workspace, section_of_workspace
+from workspace import workspace_section
 
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
-WORDS = Path(__file__).with_name("page.md")
-WORKSPACE = "## A repository in and out"
-"""The section that can be measured, and written, alone."""
-LAST = "## Again\n"
-ROUNDS, QUICK_ROUNDS = 5, 1
 FULL = Effort(rounds=11, commands=200, requests=200, size=100_000_000)
 QUICK = Effort(rounds=2, commands=20, requests=50, size=10_000_000)
+SECTIONS: Mapping[str, Callable[[int], str]] = {"claude": claude_section, "workspace": workspace_section}
+"""Parts of the page that can be measured alone: a name, and what returns the Markdown for so many rounds."""
+LAST = "## Again\n"
+"""The heading before which a section comes that the page does not have yet."""
 
 
 def main() -> int:
     """Measure, print, and write; returns the exit code."""
     options = parse_options()
-    if options.only:
-        return only_workspace(options)
     effort = QUICK if options.quick else FULL
+    if options.only:
+        section = marked(options.only, effort.rounds)
+        print(section, end="")
+        if options.write:
+            PAGE.write_text(with_section(PAGE.read_text(encoding="utf-8"), options.only, section), encoding="utf-8")
+        return 0
     before = load()
     adopt_orphans()
     absent = lacking()
@@ -51,16 +56,16 @@ def main() -> int:
         spent = where_time_goes(stage, effort.rounds) if options.timings else ""
     say("an engine …")
     contained = rows_of_engine(measure_engine(effort.rounds))
-    page = Template(WORDS.read_text(encoding="utf-8")).substitute(
+    page = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8")).substitute(
         command=command(options),
-        date=today(),
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
         machine=describe(srt=srt is not None),
         load=f"{before:.2f}",
         rounds=effort.rounds,
         goals=markdown(("what", "goal", "measured", ""), [*rows_of_goals(costs), *standing, *contained]),
         launches=markdown(("", "wall", "CPU", "bottle's wall ÷ this", "bottle's CPU ÷ this"), rows_of_launches(costs)),
         spent=spent,
-        workspace=workspace(options),
+        sections="\n".join(marked(name, effort.rounds) for name in SECTIONS),
     )
     print(page, end="")
     if options.write:
@@ -68,42 +73,13 @@ def main() -> int:
     return 0
 
 
-def only_workspace(options: argparse.Namespace) -> int:
-    """Measure that section, print it, and write it into the page; returns the exit code."""
-    text = Template(section(WORDS.read_text(encoding="utf-8"))).substitute(workspace=workspace(options))
-    print(text, end="")
-    if options.write:
-        page = PAGE.read_text(encoding="utf-8")
-        before = section(page)
-        PAGE.write_text(page.replace(before, text) if before else page.replace(LAST, text + LAST), encoding="utf-8")
-    return 0
-
-
-def section(page: str) -> str:
-    """Return the section on the workspace, up to the next heading; empty where there is none yet."""
-    found = re.search(rf"^{WORKSPACE}$.*?(?=^## )", page, re.MULTILINE | re.DOTALL)
-    return found[0] if found else ""
-
-
-def workspace(options: argparse.Namespace) -> str:
-    """Return what the section has of this run."""
-    say("a repository in and out …")
-    found = measure_workspace(QUICK_ROUNDS if options.quick else ROUNDS, quick=options.quick)
-    return section_of_workspace(found, today())
-
-
-def today() -> str:
-    """Return the date."""
-    return f"{datetime.now(UTC):%Y-%m-%d}"
-
-
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two rounds and little traffic: whether it runs at all")
     parser.add_argument("--timings", action="store_true", help="add where a launch spends its time")
+    parser.add_argument("--only", choices=SECTIONS, help="measure this section and no other, and write no other")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
-    parser.add_argument("--only", choices=["workspace"], help="measure, and write, that section alone")
     options = parser.parse_args()
     if options.quick and options.write:
         parser.error("two rounds are not to be published")
@@ -115,6 +91,20 @@ def command(options: argparse.Namespace) -> str:
     given = [f"--{name}" for name, value in vars(options).items() if value is True]
     words = " ".join(given)
     return f'make bench ARGS="{words}"' if words else "make bench"
+
+
+def marked(name: str, rounds: int) -> str:
+    """Measure one section, and return it between its marks."""
+    say(f"{name} …")
+    return f"<!-- section {name} -->\n{SECTIONS[name](rounds)}<!-- end of {name} -->\n"
+
+
+def with_section(page: str, name: str, section: str) -> str:
+    """Return a page with a new section in the place of the one of that name, or before the last heading."""
+    old = re.compile(rf"<!-- section {name} -->\n.*<!-- end of {name} -->\n", re.DOTALL)
+    if old.search(page):
+        return old.sub(lambda _: section, page)
+    return page.replace(LAST, f"{section}\n{LAST}")
 
 
 def where_time_goes(stage: Stage, rounds: int) -> str:

@@ -7,8 +7,10 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from string import Template
 from typing import NamedTuple
 
 from machine import first_line, hardware, load
@@ -20,11 +22,14 @@ from claude_bottle.manifest.types import Workspace
 from claude_bottle.testing.contract import load_target
 from claude_bottle.testing.ground import Ground
 
-__all__ = ["measure_workspace", "section_of_workspace"]
+__all__ = ["workspace_section"]
 
 FOLDERS, QUICK_FOLDERS, FILES = 1000, 10, 100
+FEW, ENOUGH = 2, 5
+"""Rounds of a smoke run, for which a small repository does, and the most that are made."""
 GOAL = 1.5
 OBSTACLE = "what goes in is packed anew, so that nothing does that no branch has, and both ways look at every file"
+TEXT = Path(__file__).with_name("workspace.md")
 WORK = "for i in 1 2 3 4 5 6 7 8 9; do echo x >>d$i/f1; done; git commit -qam work; echo y >>d7/f7"
 
 
@@ -57,9 +62,27 @@ class Measured(NamedTuple):
     trips: Mapping[str, list[Trip]]
 
 
-def measure_workspace(rounds: int, *, quick: bool) -> Measured:
+def workspace_section(rounds: int) -> str:
+    """Measure in interleaved rounds, and return the section."""
+    found = measure(min(rounds, ENOUGH))
+    machine = f"{hardware()}, {first_line('git', '--version')}"
+    table = markdown(("", "in", "out", "clone + copy", "goal", "(in + out) ÷ (clone + copy)", ""), rows(found.trips))
+    taken = max((len(trips) for trips in found.trips.values()), default=0)
+    absent = "".join(f"\n{name} cannot run here.\n" for name in PLACES if name not in found.trips)
+    return Template(TEXT.read_text(encoding="utf-8")).substitute(
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        machine=machine,
+        load=f"{found.load:.2f}",
+        rounds=taken,
+        files=f"{found.files:,}",
+        table=table,
+        absent=absent,
+    )
+
+
+def measure(rounds: int) -> Measured:
     """Measure all backends that can run here in interleaved rounds."""
-    before, folders = load(), QUICK_FOLDERS if quick else FOLDERS
+    before, folders = load(), QUICK_FOLDERS if rounds <= FEW else FOLDERS
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/dev/shm") as folder, home(Path(folder)):
         repo = make_repository(Path(folder, "repo"), folders)
         ways: dict[str, Callable[[], Trip]] = {}
@@ -70,16 +93,6 @@ def measure_workspace(rounds: int, *, quick: bool) -> Measured:
                 ways[name] = partial(there_and_back, Ground(backend, {}, Path(folder)), repo, place)
         interleave(1, ways)
         return Measured(folders * FILES, before, interleave(rounds, ways))
-
-
-def section_of_workspace(found: Measured, date: str) -> str:
-    """Return what was measured, with its own date: it may be measured alone."""
-    machine = f"{hardware()}, {first_line('git', '--version')}"
-    table = markdown(("", "in", "out", "clone + copy", "goal", "(in + out) ÷ (clone + copy)", ""), rows(found.trips))
-    rounds = max((len(trips) for trips in found.trips.values()), default=0)
-    absent = "".join(f"\n{name} cannot run here.\n" for name in PLACES if name not in found.trips)
-    head = f"{date}, {machine}. Load before: {found.load:.2f}. {rounds} rounds of {found.files:,} files."
-    return f"{head}\n\n{table}{absent}"
 
 
 def rows(found: Mapping[str, list[Trip]]) -> Generator[tuple[str, ...]]:

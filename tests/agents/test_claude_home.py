@@ -10,12 +10,15 @@ from agents_user import KEY, Company
 from matrix_pair import COLUMNS
 from model_claude import ClaudeModel
 
+from bottle_claude.release import VERSION
+
 pytestmark = [
     pytest.mark.timeout(600),  # as in test_claude
     pytest.mark.parametrize("pair", COLUMNS[:1], indirect=True),  # nothing here is a backend's or a proxy's
 ]
 Claude = Company[ClaudeModel]
 LOGIN = {"ANTHROPIC_API_KEY": KEY}
+OTHER_VERSION = "2.1.331"
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +59,7 @@ def test_a_session_that_is_kept_goes_on_in_the_next_launch(claude: Claude) -> No
 
 def test_the_host_s_own_program_can_be_used(claude: Claude, cache: Path) -> None:
     """`install: host`: what `claude` is on the host's PATH runs inside, and nothing is fetched."""
-    [installed] = cache.glob("claude-bottle-programs/claude-*/claude")
+    [installed] = cache.glob(f"claude-bottle-programs/claude-{VERSION}*/claude")
     folder = cache / "host"
     folder.mkdir(exist_ok=True)
     (folder / "claude").unlink(missing_ok=True)
@@ -66,3 +69,13 @@ def test_the_host_s_own_program_can_be_used(claude: Claude, cache: Path) -> None
     done = claude.start("-p", "say hi", env={**LOGIN, "PATH": path})
     assert (done.code, done.out) == (0, "MOCK-HELLO\n"), done.err
     assert f"program       : claude, this machine's own: {folder}/claude" in done.err
+
+
+def test_a_version_that_the_manifest_names_is_the_one_that_runs(claude: Claude) -> None:
+    """`version:` another release is fetched, held to what the registry says of it, and kept beside the tested one."""
+    claude.manifest({"claude": {"version": OTHER_VERSION}}, {"agent": "claude"})
+    done = claude.start("--version", env=LOGIN)
+    assert (done.code, done.out) == (0, f"{OTHER_VERSION} (Claude Code)\n"), done.err
+    assert f"claude {OTHER_VERSION} from npm, checked against what the registry says" in done.err
+    claude.manifest({}, {"agent": "claude"})
+    assert claude.start("--version", env=LOGIN).out == f"{VERSION} (Claude Code)\n"

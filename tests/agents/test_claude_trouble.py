@@ -60,6 +60,15 @@ def test_a_full_home_is_named(claude: Claude, full: dict[str, object]) -> None:
     assert last_line(done) == f"claude: /tmp in the bottle is full; {cure}"
 
 
+@ONE_BACKEND
+def test_a_home_that_cannot_be_written_is_named(claude: Claude) -> None:
+    """Whoever set another one, or took the right away, is told so beside whatever Claude Code makes of it."""
+    done = run(claude, "[[mock:error 400]]", {"env": {**RETRIES, "HOME": "/usr"}})
+    assert done.code == 1
+    expected = "claude: /usr, the home in the bottle, cannot be written; leave HOME out of the manifest's `env`"
+    assert last_line(done).startswith(expected)
+
+
 @pytest.fixture
 def full(claude: Claude) -> dict[str, object]:
     """A bottle with little room in /tmp."""

@@ -6,6 +6,7 @@ import secrets
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ from e2e_user import BINARIES, User, wait_until
 
 KINDS = ("ASKED", "KEYRING", "FILE", "COMMAND", "MADE", "INJECTED", "LOGIN")
 NEVER_INSIDE = {"INJECTED", "LOGIN"}
+CONTROL = "CONTROL"
+"""What is planted where the others must not be, to see that a search would find them."""
 CORES = Path("/proc/sys/kernel/core_pattern")
 AGENT = """
 import os
@@ -46,8 +49,8 @@ class Planted(NamedTuple):
     """Somebody's bottle, the value of each kind, and the files in which each one lies on purpose."""
 
     user: User
-    values: Mapping[str, str]
-    files: Mapping[str, set[str]]
+    values: dict[str, str]
+    files: dict[str, set[str]]
 
     def found(self, where: str) -> dict[str, set[str]]:
         """Return by kind the command lines of the processes whose `environ`, or `cmdline`, holds it."""
@@ -147,6 +150,31 @@ def _drain(terminal: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture
+def control(planted: Planted) -> Iterator[str]:
+    """A value that is planted on purpose: in an argument, and in a file of each folder that is searched."""
+    value = planted.values[CONTROL] = f"canarycontrol{secrets.token_hex(12)}"
+    held = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", value], stdin=PIPE)
+    tops = [*planted.user.folder.iterdir(), *(it for it in OURS if os.access(it, os.W_OK))]
+    files = [top / f"control-{os.getpid()}" for top in tops if top.is_dir()]
+    for path in files:
+        path.write_text(value)
+    planted.files[CONTROL] = {str(path) for path in files}
+    yield value
+    held.kill()
+    held.communicate()
+    for path in files:
+        path.unlink()
+
+
+def test_the_searches_find_what_is_there(planted: Planted, control: str) -> None:
+    """The control: a value in an argument, and in every folder that the other tests search, is found in each."""
+    assert wait_until(lambda: planted.found("cmdline")[CONTROL])
+    assert all(control in words for words in planted.found("cmdline")[CONTROL])
+    assert planted.on_disk() == planted.files
+    assert len(planted.files[CONTROL]) > len(("home", "work", "tmp", "config", "run"))
+
+
 def test_each_is_where_it_was_put_and_nowhere_else(running: Planted) -> None:
     """S1, S2, S3, S7: environment of the agent alone, no argument, no file but its own; what is injected nowhere."""
     assert running.found("environ") == {kind: set() if kind in NEVER_INSIDE else {"sleep 71"} for kind in KINDS}
@@ -159,14 +187,17 @@ def test_none_is_in_what_we_say_or_keep(planted: Planted) -> None:
     user, values = planted.user, planted.values
     (user.home / "ASKED").write_text(values["ASKED"])
     send = " ".join(f'curl -s "https://{ALLOWED}/$KIND/${kind}?k=${kind}";' for kind in KINDS)
+    send += f' curl -s "https://{ALLOWED}/{CONTROL}";'
     names = " ".join(f"https://${kind}.e2e.test/" for kind in KINDS)
     options = (*given(planted), "--secret-file", f"ASKED={user.home / 'ASKED'}", "--debug", "--timings")
     done = user.start(
         "sh", "-c", f"{send} for url in {names}; do curl -s $url; done; printf '%s' $FILE", options=options
     )
     assert done.out.endswith(values["FILE"])
-    texts = done.err + user.bottle("logs", "reviewer").out + user.bottle("logs", "reviewer", "--format", "json").out
-    assert len(user.events()) == 2 * len(KINDS)
+    logs = [user.bottle("logs", "reviewer", *form).out for form in ((), ("--format", "json"))]
+    texts = done.err + "".join(logs)
+    assert all(CONTROL in text for text in (*logs, str(user.events())))
+    assert len(user.events()) == 2 * len(KINDS) + 1
     assert [kind for kind, value in values.items() if value.lower() in texts.lower()] == []
     (user.home / "ASKED").unlink()
     assert planted.on_disk() == planted.files

@@ -127,6 +127,21 @@ def test_a_manifest_may_hand_it_over(coder: User) -> None:
     assert (shown["injected"], shown["env"]["forwarded"]) == ({}, ["CODER_TOKEN"])
 
 
+def test_a_host_that_is_not_opened_is_a_problem_that_says_what_to_change(coder: User) -> None:
+    """S4: the line of the manifest, and both ways out, of which one is to let the agent see it."""
+    coder.bottle("login", "coder", stdin=token())
+    egress = {"private_addresses": ["127.0.0.0/8"], "inspect": {ALLOWED: "opaque"}}
+    coder.manifest({"egress": egress}, {"agent": "coder"})
+    done = coder.start("true")
+    assert done.code == 125
+    where = f'bottle.yaml:12: bottles.dev.egress.inspect["{ALLOWED}"]'
+    assert f"{where}: CODER_TOKEN is to be injected for {ALLOWED}, whose TLS is not opened" in done.err
+    assert f"set egress.inspect for {ALLOWED} to block or warn" in done.err
+    assert 'env: {CODER_TOKEN: "${CODER_TOKEN}"}' in done.err
+    coder.manifest({"egress": egress, "env": {"CODER_TOKEN": "${CODER_TOKEN}"}}, {"agent": "coder"})
+    assert preflight(coder, {"CODER_TOKEN": token()})["env"]["forwarded"] == ["CODER_TOKEN"]
+
+
 def test_logout_removes_it(coder: User) -> None:
     """Nothing is left in the keyring or in the plan; a second one has nothing to do."""
     coder.bottle("login", "coder", stdin=token())

@@ -55,6 +55,26 @@ def test_a_dry_run_needs_no_engine(user: User, state: str) -> None:
     assert (there.returncode, there.stdout) == (0, ready.stdout)
 
 
+def test_without_a_manifest_an_agent_plugin_starts_by_its_name(user: User) -> None:
+    """In a bottle of its own defaults, said so, that nobody has to approve; nothing is written."""
+    (user.project / "bottle.yaml").unlink()
+    words = ("start", "stagehand", "--backend", "stage", "--proxy", "stageway")
+    shown = user.run(*words, "--dry-run", "--format=json")
+    assert json.loads(shown.stdout)["egress"]["hosts"] == ["agent.example"]
+    done = user.run(*words, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "manifest      : none here: nothing but the agent's own hosts can be reached" in done.stderr
+    assert not (user.state / "approved.json").exists()
+    unknown = user.run("start", "reviewer", "--dry-run")
+    assert (unknown.returncode, "no bottle.yaml here, above, or in " in unknown.stderr) == (1, True)
+
+
+def test_a_manifest_that_is_named_must_be_there(user: User) -> None:
+    """No other one takes its place, also where the agent is a plugin's name."""
+    refused = user.run("start", "stagehand", "--file", "other.yaml", "--dry-run")
+    assert (refused.returncode, "--file: there is no file" in refused.stderr) == (1, True)
+
+
 def test_json_without_a_dry_run_is_a_usage_error(user: User) -> None:
     """S16: `--format=json` goes with `--dry-run` alone: exit 2."""
     refused = user.run("start", "reviewer", "--yes", *FILE, "--format=json")

@@ -61,7 +61,8 @@ PLAN = Plan(
     ),
     argv=("coder",),
     runtime="runsc",
-    literals=(("LOG_LEVEL", "the value of a literal"),),
+    literals=(("CODER_QUIET", "1"), ("LOG_LEVEL", "the value of a literal")),
+    agents_own=("CODER_QUIET",),
     forwarded=("API_URL", "CODER_TOKEN", "GITHUB_TOKEN"),
     skills=("pdf", "review"),
     ssh=(Ssh(host="github.com", user="git", port=22, identity_file="~/.ssh/id_ed25519"),),
@@ -126,6 +127,9 @@ JSON = """\
       "API_URL",
       "CODER_TOKEN",
       "GITHUB_TOKEN"
+    ],
+    "agent": [
+      "CODER_QUIET"
     ]
   },
   "skills": [
@@ -160,7 +164,7 @@ egress        : *.example.org, api.coder.example, api.example.com, github.com
 tls intercept : way (per-bottle ephemeral CA, generated at launch)
 dlp           : block; *.example.org opaque (manifest); \
 api.coder.example opaque (coder asks for warn; way cannot for one host); github.com opaque (ssh)
-env           : LOG_LEVEL, API_URL (forwarded), CODER_TOKEN (forwarded), GITHUB_TOKEN (forwarded)
+env           : LOG_LEVEL, API_URL (forwarded), CODER_TOKEN (forwarded), GITHUB_TOKEN (forwarded), CODER_QUIET (coder)
 skills        : pdf, review
 ssh           : git@github.com:22
 workspace     : none

@@ -58,6 +58,9 @@ NOTICED = {
         "test_a_credential_does_not_leave",
         "test_a_credential_leaves_under_warn_and_is_on_record",
         "test_other_rules_hold_at_once",
+        "test_the_agent_holds_a_placeholder",
+        "test_its_place_gets_the_credential_and_no_answer_gives_it_back",
+        "test_it_goes_nowhere_else",
     },
 }
 """What each wrong plugin does not hold; further tests of its contract may fail with them."""

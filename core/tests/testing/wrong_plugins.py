@@ -180,4 +180,4 @@ def _linger() -> None:
         socket.create_server(("127.0.0.1", 0)).close()
 
 
-PROXY = declare.proxy(WrongProxy(), section=NoSection, traits=ProxyTraits(runs=frozenset({"process"})))
+PROXY = declare.proxy(WrongProxy(), section=NoSection, traits=ProxyTraits(runs=frozenset({"process"}), inject=True))

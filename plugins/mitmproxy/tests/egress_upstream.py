@@ -97,6 +97,14 @@ class Seen:
     version: str
 
 
+PACKED = {
+    "bomb": gzip.compress(bytes(64 << 20)),
+    "zeros": gzip.compress(bytes(16 << 20)),
+    "broken": b"this is not gzip",
+    "br": b"\x0b\x02\x80abc\x03",
+}
+
+
 def whoami(who: str, how: str) -> tuple[int, list[tuple[str, str]], bytes]:
     """Answer with the credential that came: in the body as `how` says, or in a header."""
     kind = [("content-type", "text/plain")]
@@ -105,8 +113,8 @@ def whoami(who: str, how: str) -> tuple[int, list[tuple[str, str]], bytes]:
         case "gzip" | "deflate":
             data = gzip.compress(plain) if how == "gzip" else zlib.compress(plain)
             return 200, [*kind, ("content-encoding", how)], data
-        case "br":
-            return 200, [*kind, ("content-encoding", "br")], b"\x0b\x02\x80abc\x03"
+        case "bomb" | "zeros" | "broken" | "br":
+            return 200, [*kind, ("content-encoding", "br" if how == "br" else "gzip")], PACKED[how]
         case "header":
             return 302, [*kind, ("location", f"https://other.test/?was={quote(who)}")], b""
         case "base64":

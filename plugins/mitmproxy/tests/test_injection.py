@@ -8,6 +8,7 @@ import json
 import secrets
 import socket
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from bottle_mitmproxy.policy.forms import spellings
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
 from bottle_mitmproxy.settings import SettingsError
-from bottle_mitmproxy.sidecar.exchange import read_vault
+from bottle_mitmproxy.sidecar.exchange import Inflater, read_vault
 from claude_bottle.plan.spec import Upstream as UpstreamPlan
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.part import Injection
@@ -82,9 +83,14 @@ def test_a_request_without_it_gets_nothing(holder: Running, https: Upstream, hel
 
 def denial(holder: Running) -> Event:
     """Return the one refusal that is on record; what was let in by a test before may be reported beside it."""
+    return wait_for(holder, lambda event: event.verdict == "deny")
+
+
+def wait_for(holder: Running, wanted: Callable[[Event], bool]) -> Event:
+    """Return the one event of a kind, once it is on record."""
     deadline, found = time.monotonic() + 5, list[Event]()
     while not found and time.monotonic() < deadline:
-        found += [event for event in holder.events(0) if event.verdict == "deny"]
+        found += [event for event in holder.events(0) if wanted(event)]
         time.sleep(0.01)
     (event,) = found
     return event
@@ -155,6 +161,7 @@ def test_a_compressed_body_is_looked_into(
     if not header:
         packed = b"--boundary\r\n\r\n" + packed + b"\r\n--boundary--"
     assert holder.status("--data-binary", "@-", *header, API, stdin=packed) == 403
+    assert denial(holder).rule == "credential"
     assert https.seen == []
 
 
@@ -163,6 +170,7 @@ def test_a_large_body_is_searched_over_its_windows(holder: Running, https: Upstr
     for at in (0, (1 << 18) - 10, 2_000_000 - 57):
         body = b"x" * at + held.encode() + b"x" * (2_000_000 - at)
         assert holder.status("--data-binary", "@-", API, stdin=body) == 403
+        assert denial(holder).rule == "credential"
     assert https.seen == []
 
 
@@ -208,6 +216,24 @@ def test_an_answer_that_cannot_be_looked_into_is_refused(holder: Running, held: 
     """S5: compressed in a way that was not asked for."""
     done = holder.curl("-w", "%{http_code}", "-H", f"Authorization: Bearer {held}", f"{API}whoami?br")
     assert done.stdout.endswith(b"rule: encoding\n502"), done
+
+
+@VERSIONS
+@pytest.mark.parametrize(("how", "why"), [("bomb", "more than 100 times"), ("broken", "incorrect header")])
+def test_an_answer_that_is_no_good_is_cut_off_and_said(
+    holder: Running, held: str, version: str, how: str, why: str
+) -> None:
+    """S5: what grows without end, or is not what it says, ends its connection; the record has why."""
+    done = holder.curl(version, "-o", "/dev/null", "-H", f"Authorization: Bearer {held}", f"{API}whoami?{how}")
+    assert done.returncode != 0
+    assert wait_for(holder, lambda event: why in event.reason).verdict == "allow"
+    assert holder.status("-H", f"Authorization: Bearer {held}", API) == 200
+
+
+def test_an_answer_of_some_megabytes_may_have_been_anything(holder: Running, held: str) -> None:
+    """S5: sixteen megabytes of nothing, a thousandth of that on the way, arrive whole."""
+    done = holder.curl("-H", f"Authorization: Bearer {held}", f"{API}whoami?zeros")
+    assert (done.returncode, len(done.stdout), done.stdout.strip(b"\0")) == (0, 16 << 20, b"")
 
 
 def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> None:
@@ -278,6 +304,17 @@ def test_a_stream_is_cleaned_wherever_it_is_cut(before: bytes, after: bytes, cut
     assert out == vault.clean(whole)
     assert REAL.encode() not in out
     assert len(out) == len(whole)
+
+
+@given(st.integers(0, 3 << 20), st.integers(1, 4 << 20), st.sampled_from([-15, 15, 31]))
+def test_what_is_inflated_is_whole(size: int, cut: int, window: int) -> None:
+    """S5: whatever its size, wherever it is cut, in each of the three forms, two members one behind the other."""
+    packer = zlib.compressobj(wbits=window)
+    packed = packer.compress(bytes(size)) + packer.flush()
+    inflater = Inflater(zlib.MAX_WBITS if window < 0 else window)
+    whole = packed if window < 0 else packed * 2
+    parts = [inflater.feed(whole[at : at + cut]) for at in range(0, len(whole), cut)]
+    assert b"".join(parts) == bytes(size * (1 if window < 0 else 2))
 
 
 @given(st.binary(max_size=200))

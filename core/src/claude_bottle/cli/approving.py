@@ -20,7 +20,7 @@ def settle_approval(prepared: Prepared, around: Surroundings, *, yes: bool) -> b
     """
     loaded, found = prepared.sources.manifest, prepared.sources.found
     approvals = Approvals(around.state_dir)
-    status = approvals.status(found.path, loaded.sha256)
+    status = "approved" if found.how == "nowhere" else approvals.status(found.path, loaded.sha256)
     if status != "approved":
         say(f"{loaded.file} is {status}: nobody here has approved it as it stands")
         for line in describe(loaded):
@@ -32,7 +32,8 @@ def settle_approval(prepared: Prepared, around: Surroundings, *, yes: bool) -> b
         return True
     if not click.confirm("start?", default=False, err=True):
         return False
-    approvals.approve(found.path, loaded.sha256)
+    if found.how != "nowhere":
+        approvals.approve(found.path, loaded.sha256)
     return True
 
 

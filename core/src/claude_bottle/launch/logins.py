@@ -59,7 +59,7 @@ class Logins:
 
     def value(self, it: Kept) -> str:
         """Return a stored value; UnavailableError with the cure if it is no longer there."""
-        hint = f"bottle login {it.agent}"
+        hint = f"bottle login {it.agent}" if it.where == "file" else f"unlock it, or bottle login {it.agent} anew"
         try:
             return keyring_value(f"{SERVICE}/{it.name}") if it.where == "keyring" else self.file(it.name).read_text()
         except (OSError, UnavailableError) as error:

@@ -27,6 +27,8 @@ from claude_bottle.seam.part import Part
 
 __all__ = ["Prepared", "prepare"]
 
+NO_MANIFEST = "none here: nothing but the agent's own hosts can be reached (`bottle init` writes one)"
+
 
 class Prepared(NamedTuple):
     """A plan that can be launched, and what the launch needs beside it."""
@@ -62,7 +64,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += found
     spec = _spec(request, sources, agent, bottle, chosen, sections, upstream)
     ssh = tuple(_resolved(entry, around, sources) for entry in spec.ssh)
-    spec = replace(spec, ssh=ssh, cwd=around.cwd, asks=request.asks)
+    spec = replace(spec, ssh=ssh, cwd=around.cwd, asks=request.asks, dry=not check_machine)
     found = [*env_problems(spec, secrets), *(keyring_problems(spec, secrets) if check_machine else ())]
     found += inject_problems(spec, chosen.proxy.name, _injects(chosen.loaded))
     problems += [_located(problem, sources) for problem in found]
@@ -241,7 +243,8 @@ def _notes(team: Team, spec: BottleSpec, sources: Sources) -> list[tuple[str, st
     traits, manifest = team.proxy.plugin.proxy_traits, sources.manifest.manifest
     written: Collection[str] = manifest.bottles[spec.bottle].sections if manifest else ()
     idle = sorted(set(written) - {loaded.name for loaded in team.everyone})
-    notes = [("proxy lacks", sentence) for sentence in (traits.lacks if traits else ())]
+    notes = [("manifest", NO_MANIFEST)] if sources.found.how == "nowhere" else []
+    notes += [("proxy lacks", sentence) for sentence in (traits.lacks if traits else ())]
     records = [loaded.record for loaded in team.everyone if not loaded.record.first_party]
     strangers = {f"{it.distribution} {it.version} (trusted by {it.trusted_by})" for it in records}
     notes += [("third party", stranger) for stranger in sorted(strangers)]

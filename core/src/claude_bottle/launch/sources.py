@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from claude_bottle.errors import Problem
+from claude_bottle.errors import NotFoundError, Problem
 from claude_bottle.manifest.config import CONFIG_NAME, UserConfig, load_config
-from claude_bottle.manifest.find import Found, find_manifest
-from claude_bottle.manifest.load import LoadedManifest, load_manifest
+from claude_bottle.manifest.find import MANIFEST_NAME, Found, find_manifest
+from claude_bottle.manifest.load import LoadedManifest, decode_manifest, load_manifest
 from claude_bottle.manifest.types import Secret
 from claude_bottle.plan.environment import Login, SecretSources
 from claude_bottle.plan.spec import BottleSpec
@@ -20,6 +20,9 @@ __all__ = ["LOGINS", "Request", "Sources", "Surroundings", "find_secrets", "keyr
 
 LOGINS = "logins.json"
 """Below the state folder: which credentials of agents are stored. Only where it is, `launch.logins` is imported."""
+
+NO_FILE = "no manifest"
+"""What stands for the file's name where there is none."""
 
 
 class Request(NamedTuple):
@@ -72,12 +75,25 @@ class Sources(NamedTuple):
 
 def read_sources(request: Request, around: Surroundings) -> Sources:
     """Read manifest, configuration and metadata; a manifest's own mistakes are in it, not raised."""
-    found = find_manifest(request.file, around.environ, around.cwd, around.config_dir)
     config = load_config(around.config_dir)
     inventory = read_inventory(read_rules(config, around.config_dir, around.environ))
-    loaded = load_manifest(found.path, inventory.section_names(), around.cwd)
+    try:
+        found = find_manifest(request.file, around.environ, around.cwd, around.config_dir)
+        loaded = load_manifest(found.path, inventory.section_names(), around.cwd)
+    except NotFoundError:
+        if not inventory.named("agent", request.agent):
+            raise
+        found = Found(around.cwd / MANIFEST_NAME, "nowhere")
+        loaded = decode_manifest(plain_manifest(request.agent), found.path, inventory.section_names(), NO_FILE)
     blocked = loaded.manifest.plugins.block if loaded.manifest else ()
     return Sources(found, loaded, config, inventory.without(blocked, loaded.file))
+
+
+def plain_manifest(agent: str) -> bytes:
+    """Return the manifest that holds where nobody has written one: an agent plugin, in a bottle of its own hosts."""
+    return (
+        f"version: 1\nbottles: {{{agent}: {{}}}}\nagents: {{{agent}: {{bottle: {agent}, agent: {agent}}}}}\n".encode()
+    )
 
 
 def find_secrets(request: Request, around: Surroundings, config: UserConfig, problems: list[Problem]) -> SecretSources:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from claude_bottle.errors import BottleError
+from claude_bottle.errors import BottleError, NotFoundError
 
 __all__ = ["FILE_VARIABLE", "MANIFEST_NAME", "Found", "How", "find_manifest", "resolve_path"]
 
@@ -13,8 +13,11 @@ MANIFEST_NAME = "bottle.yaml"
 FILE_VARIABLE = "CLAUDE_BOTTLE_FILE"
 INIT_HINT = "run bottle init to write one, or name one with --file"
 
-How = Literal["flag", "environment", "here", "config"]
-"""Named with `--file`, by `CLAUDE_BOTTLE_FILE`, found here or above, or in the user's config folder."""
+How = Literal["flag", "environment", "here", "config", "nowhere"]
+"""Named with `--file`, by `CLAUDE_BOTTLE_FILE`, found here or above, or in the user's config folder.
+
+`nowhere`: there is none, and a plain one is made up for an agent plugin.
+"""
 
 
 class Found(NamedTuple):
@@ -30,7 +33,7 @@ def find_manifest(file: Path | None, environ: Mapping[str, str], cwd: Path, conf
     `--file` goes before `CLAUDE_BOTTLE_FILE` (empty is unset), before `bottle.yaml` here or above, before the
     user's own. The climb ends at the git root. Where there is none it ends at the home folder or `/`, and
     passes over what another user has put above `cwd`: nobody can lay a manifest in `/tmp` for everyone.
-    BottleError when a named file is not there, or none is found.
+    BottleError when a named file is not there, NotFoundError when none is found.
     """
     if file is not None:
         return Found(named(cwd / file, "--file"), "flag")
@@ -41,7 +44,7 @@ def find_manifest(file: Path | None, environ: Mapping[str, str], cwd: Path, conf
             return Found(path, "here")
     if (own := config_dir / MANIFEST_NAME).is_file():
         return Found(own, "config")
-    raise BottleError(f"no {MANIFEST_NAME} here, above, or in {config_dir}", INIT_HINT)
+    raise NotFoundError(f"no {MANIFEST_NAME} here, above, or in {config_dir}", INIT_HINT)
 
 
 def named(path: Path, by: str) -> Path:

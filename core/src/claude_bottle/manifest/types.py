@@ -79,7 +79,8 @@ class Egress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Inject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the proxy puts a credential that the agent never holds.
 
-    `host` is HOST or HOST:PORT, 443 without a port. `format` is the header's whole value, `{}` the credential.
+    `host` is HOST or HOST:PORT, 443 without a port. `format` is the header's whole value, `{}` the credential;
+    `Basic USER:{}` is a user and a password, which go as base64.
     """
 
     host: SingleHost

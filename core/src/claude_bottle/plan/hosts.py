@@ -137,7 +137,11 @@ def way_problems(spec: BottleSpec, injections: Iterable[Injection], rules: Seque
             problems.append(Problem(message, f"add {place} to egress.allowlist", where))
         elif by_host[found].level == "opaque":
             message = f"{it.name} is to be injected for {it.host}, whose TLS is not opened ({by_host[found].why})"
-            problems.append(Problem(message, f"set egress.inspect for {it.host} to block or warn", where))
+            hint = f"set egress.inspect for {it.host} to block or warn"
+            if not where:  # an agent's own credential, which a manifest can hand over instead
+                hint += f', or let the agent see it: env: {{{it.name}: "${{{it.name}}}"}}, and set that here'
+                where = f"bottles.{spec.bottle}.egress.inspect.{found}" if by_host[found].why == "manifest" else ""
+            problems.append(Problem(message, hint, where))
     return problems
 
 

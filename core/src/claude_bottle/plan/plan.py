@@ -28,6 +28,8 @@ class EgressPlan(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """A launch as it will be. `literals` are name and value; `forwarded` are names alone.
 
+    `agents_own` are those names of `literals` that the agent plugin sets and the manifest does not.
+
     `injected` are the credentials of which the agent holds a placeholder; no name is in two of the three.
     `sources` are the name of each secret and where its value comes from, in words.
 
@@ -52,6 +54,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     runtime: str | None = None
     literals: tuple[tuple[str, str], ...] = ()
+    agents_own: tuple[str, ...] = ()
     forwarded: tuple[str, ...] = ()
     injected: tuple[Injection, ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
@@ -104,6 +107,7 @@ def assemble_plan(
         words=spec.words,
         runtime=spec.runtime,
         literals=names.literals,
+        agents_own=tuple(name for part in parts for name, _ in part.env if name not in dict(spec.env)),
         forwarded=names.forwarded,
         injected=names.injected,
         sources=names.sources,

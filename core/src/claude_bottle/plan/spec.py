@@ -41,6 +41,7 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
     `sections` are typed: one for each selected plugin, by the plugin's name. `backend_traits` is None where the
     backend or another plugin could not be had, so that nothing will start. Paths of `ssh` are absolute.
     `cwd` is the folder in which the command was called. `asks` says whether a question comes before the launch.
+    `dry` is a dry run, at which no engine is asked: `validate` leaves out what only a machine can answer.
     """
 
     agent: str
@@ -63,6 +64,7 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
     sections: tuple[tuple[str, Struct], ...] = ()
     cwd: Path | None = None
     asks: bool = True
+    dry: bool = False
 
     def section(self, type_: type[S]) -> S:
         """Return the section of the plugin that declared this type."""

@@ -56,10 +56,11 @@ class InjectView(Struct, frozen=True):
 
 
 class EnvView(Struct, frozen=True):
-    """Names alone, sorted; no value of a variable appears anywhere."""
+    """Names alone, sorted; no value of a variable appears anywhere. `agent`: literals of the agent plugin's own."""
 
     literal: tuple[str, ...]
     forwarded: tuple[str, ...]
+    agent: tuple[str, ...]
 
 
 class SshView(Struct, frozen=True):
@@ -112,7 +113,7 @@ def view_plan(plan: Plan) -> View:
         backend=plan.backend,
         proxy=plan.proxy,
         egress=_egress(plan),
-        env=EnvView(tuple(sorted(name for name, _ in plan.literals)), tuple(sorted(plan.forwarded))),
+        env=_env_view(plan),
         skills=plan.skills,
         ssh=tuple(SshView(entry.host, entry.user, entry.port) for entry in plan.ssh),
         workspace=plan.workspace.mode if plan.workspace else None,
@@ -125,6 +126,12 @@ def view_plan(plan: Plan) -> View:
         injected={it.name: InjectView(it.host, it.port, it.header) for it in plan.injected},
         secrets=dict(plan.sources),
     )
+
+
+def _env_view(plan: Plan) -> EnvView:
+    """Return the manifest's variables, and beside them those that come with the agent."""
+    literal = {name for name, _ in plan.literals}.difference(plan.agents_own)
+    return EnvView(tuple(sorted(literal)), tuple(sorted(plan.forwarded)), tuple(sorted(plan.agents_own)))
 
 
 def _details(plan: Plan) -> dict[str, str]:
@@ -206,7 +213,8 @@ def _dlp(egress: EgressView) -> str:
 
 def _env(view: View) -> str:
     forwarded = (f"{name} (forwarded)" for name in view.env.forwarded)
-    parts = [*view.env.literal, *forwarded, *(f"{name} (injected)" for name in view.injected)]
+    own = (f"{name} ({view.agent_plugin})" for name in view.env.agent)
+    parts = [*view.env.literal, *forwarded, *(f"{name} (injected)" for name in view.injected), *own]
     return ", ".join(parts) or "none"
 
 

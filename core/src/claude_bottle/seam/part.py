@@ -53,7 +53,7 @@ class Injection(Struct, frozen=True, kw_only=True):
     """A credential that the agent never holds: the proxy puts it into one header of one host's requests.
 
     `name`: the variable, which holds a placeholder inside. `header` is in lower case. `format` is the header's whole
-    value, in which `{}` stands for the credential.
+    value, in which `{}` stands for the credential; what follows `Basic` is then sent in base64 if it is `USER:{}`.
     """
 
     name: str

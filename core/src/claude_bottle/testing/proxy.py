@@ -21,6 +21,7 @@ from claude_bottle.seam.witness import own_addresses
 from claude_bottle.testing.commands import host_arguments
 from claude_bottle.testing.contract import Contract, load_target
 from claude_bottle.testing.ground import Ground, ground_of, say
+from claude_bottle.testing.keeping import KeepingContract
 from claude_bottle.testing.local import TARGET
 from claude_bottle.testing.upstream import ALLOWED, OTHER, WARN, Upstream
 from claude_bottle.testing.ways import HIDDEN, Way, make_plan, served
@@ -37,7 +38,7 @@ PLACES = {
 }
 
 
-class ProxyContract(Contract):
+class ProxyContract(KeepingContract, Contract):
     """What a proxy promises; a subclass sets `name` and `target`.
 
     It is tried on a backend that confines nothing, as a process of this machine, or on `stage` (an entry point's

@@ -14,7 +14,7 @@ ALLOWED, WARN, OTHER = "api.kit.test", "warn.kit.test", "other.kit.test"
 
 
 class Upstream:
-    """A server that answers every request with `hello`, and notes each as one text."""
+    """A server that answers with `hello`, below `/echo` with the request itself, and notes each as one text."""
 
     def __init__(self, folder: Path, address: str, port: int = 0) -> None:
         self.address = address
@@ -56,7 +56,8 @@ class Handler(BaseHTTPRequestHandler):
         """Note it and answer."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode("latin-1")
         self.seen.append(f"{self.command} {self.path}\n{self.headers}{body}")
-        answer = f"hello from {self.headers['Host']}\n".encode()
+        hello = f"hello from {self.headers['Host']}\n"
+        answer = (self.seen[-1] if self.path.startswith("/echo") else hello).encode("latin-1")
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from secrets import token_hex
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.levels import HostWish
 from claude_bottle.seam.owner import Launch, Owner
+from claude_bottle.seam.part import Injection
 from claude_bottle.seam.proxy import Proxy
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import Sidecar, SidecarSpec
@@ -73,8 +75,10 @@ class Way(NamedTuple):
 
 
 @contextmanager
-def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Generator[Way]:
-    """Start a proxy and a bottle as a launch does, and take both down."""
+def served(
+    loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan, kept: Mapping[str, str] = MappingProxyType({})
+) -> Generator[Way]:
+    """Start a proxy and a bottle as a launch does, and take both down; `kept` are the credentials to inject."""
     site = ground.hooks.open_site(plan=plan, launch=Launch(label=token_hex(4), owner=Owner.current()), say=say)
     assert site is not None
     sidecars: list[Sidecar] = []
@@ -87,7 +91,7 @@ def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Ge
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(site, "run", noted)
-            proxy = loaded.hooks.start_proxy(plan=plan, site=site, secrets=Secrets(HIDDEN), warm=None)
+            proxy = loaded.hooks.start_proxy(plan=plan, site=site, secrets=Secrets({**HIDDEN, **kept}), warm=None)
         assert proxy is not None, "start_proxy returns nothing"
         site.settle()
         bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets(HIDDEN))
@@ -109,7 +113,14 @@ def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Ge
         site.close()
 
 
-def make_plan(loaded: Loaded, ground: Ground, section: Mapping[str, Any], upstream: Upstream, *more: str) -> Plan:
+def make_plan(
+    loaded: Loaded,
+    ground: Ground,
+    section: Mapping[str, Any],
+    upstream: Upstream,
+    *more: str,
+    injected: tuple[Injection, ...] = (),
+) -> Plan:
     """Return the plan of a shell behind a proxy, as core makes it of the parts of both plugins."""
     spec: BottleSpec = msgspec.structs.replace(
         make_spec(loaded, section, f"proxy-{os.getpid()}"),
@@ -127,7 +138,7 @@ def make_plan(loaded: Loaded, ground: Ground, section: Mapping[str, Any], upstre
     parts = [(it.name, resolve(it, spec, Draft(wanted=wanted))) for it in (ground.loaded, loaded)]
     rules = parts[-1][1].rules
     assert rules is not None, "resolve_plan of a proxy answers with rules"
-    return assemble_plan(spec, Draft(parts=tuple(parts)), rules, EnvNames((), ()))
+    return assemble_plan(spec, Draft(parts=tuple(parts)), rules, EnvNames((), (), injected))
 
 
 def _listen(proxy: Proxy, events: list[Event]) -> None:

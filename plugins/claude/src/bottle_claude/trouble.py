@@ -21,8 +21,10 @@ PATIENCE = 10.0
 PRINTING = frozenset({"-p", "--print"})
 STATUS = "nothing is wrong with this bottle: try again later, https://status.claude.com tells more"
 
-# What is left of each place in which the agent can write, and the last turn of the session that was written last.
+# A home that cannot be written, what is left of each place in which the agent can write, and the last turn of the
+# session that was written last.
 LOOK = r"""
+[ -w "$HOME" ] || echo unwritable "$HOME"
 df -P "$HOME" /tmp /workspace 2>/dev/null | awk 'NR > 1 { print $5, $6 }'
 echo
 file=$(ls -t "$HOME"/.claude/projects/*/*.jsonl 2>/dev/null | head -n 1)
@@ -50,15 +52,18 @@ def find_causes(bottle: Bottle, plan: Plan, code: int, events: Sequence[Event]) 
         return [Problem("Claude Code was killed (exit code 137), most likely for want of memory", cure)]
     looked = bottle.exec(LOOK, timeout=PATIENCE).stdout.decode("utf-8", "replace")
     disks, _, turn = looked.partition("\n\n")
-    found = [*full_places(disks, plan.backend.name), *failed_turn(last_turn(turn), plan, events)]
+    found = [*bad_places(disks, plan.backend.name), *failed_turn(last_turn(turn), plan, events)]
     return found[:1]
 
 
-def full_places(disks: str, backend: str) -> Iterator[Problem]:
-    """Yield the places without room; each line of `disks` has percent and path."""
+def bad_places(disks: str, backend: str) -> Iterator[Problem]:
+    """Yield the places without room, or that cannot be written; a line of `disks` has percent, or that, and path."""
     for line in disks.splitlines():
         used, _, place = line.partition(" ")
-        if used.rstrip("%").isdigit() and int(used.rstrip("%")) >= FULL:
+        if used == "unwritable":
+            cure = "leave HOME out of the manifest's `env`, or `chmod u+w` it inside"
+            yield Problem(f"{place}, the home in the bottle, cannot be written", cure)
+        elif used.rstrip("%").isdigit() and int(used.rstrip("%")) >= FULL:
             cure = f"remove something there, or give it more room in the bottle's section `{backend}:`"
             yield Problem(f"{place} in the bottle is full", cure)
 

@@ -39,7 +39,7 @@ class DockerBackend:
         problems = [
             Problem(text, where=f"{where}.docker.{key}") for key, text in section_problems(spec.section(DockerSection))
         ]
-        if spec.runtime is not None:
+        if spec.runtime is not None and not spec.dry:
             from bottle_docker.probe import known_runtimes
 
             known = known_runtimes()  # None: no engine answers, which is said elsewhere
@@ -59,11 +59,11 @@ class DockerBackend:
         agent = draft.part(spec.agent_plugin)
         image = section.image or tag_of(agent_recipe(agent.install, agent.programs) if agent else agent_recipe(()))
         limits = f"memory {section.memory}, {section.cpus:g} cpus, {section.processes} processes, /tmp {section.tmp}"
-        kinds = ("", "internal-", "egress-", f"{spec.proxy.name}-")
+        beside = ", ".join(f"claude-bottle-{kind}-{slug}" for kind in ("internal", "egress", spec.proxy.name))
         return Part(
             section=section,
-            resources=tuple(f"claude-bottle-{kind}{slug}" for kind in kinds),
-            lines=(("image", image), ("limits", limits)),
+            resources=(f"claude-bottle-{slug}",),
+            lines=(("image", image), ("limits", limits), ("beside it", beside)),
         )
 
     @hookimpl

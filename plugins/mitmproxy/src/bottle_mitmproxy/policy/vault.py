@@ -1,5 +1,6 @@
 """The credentials that the agent never holds: where each of them goes, and that nothing else carries it."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -27,24 +28,29 @@ class Entry(NamedTuple):
     def fills(self, field: Field) -> bool:
         """Tell whether a header is this entry's, with the placeholder and nothing else; the scheme's case is free."""
         name, value = field
-        before, after = self._around
-        at = len(before)
+        scheme, rest = self._written(self.placeholder)
+        at = len(scheme)
         return (
             name.lower() == self.injection.header.encode()
-            and value[:at].lower() == before.lower()
-            and value[at:] == self.placeholder + after
+            and value[:at].lower() == scheme.lower()
+            and value[at:] == rest
         )
 
     @property
     def filled(self) -> bytes:
         """The header's value with the credential in it."""
-        before, after = self._around
-        return before + self.value + after
+        return b"".join(self._written(self.value))
 
-    @property
-    def _around(self) -> tuple[bytes, bytes]:
+    def _written(self, text: bytes) -> tuple[bytes, bytes]:
+        """Return the header's value with a text in its place: what stands before it, whose case is free, and the rest.
+
+        `Basic USER:{}` is a user and a password, which are sent in base64 (RFC 7617); nothing else has a colon there.
+        """
         before, _, after = self.injection.format.encode().partition(b"{}")
-        return before, after
+        scheme, space, user = before.partition(b" ")
+        if scheme.lower() == b"basic" and b":" in user:
+            return scheme + space, b64encode(user + text + after)
+        return before, text + after
 
 
 class Vault:

@@ -11,18 +11,24 @@ from bottle_mitmproxy.policy.decision import Decision
 from bottle_mitmproxy.policy.policy import Policy
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
 from bottle_mitmproxy.settings import SettingsError
-from bottle_mitmproxy.sidecar.body import Cargo, unpacked
+from bottle_mitmproxy.sidecar.body import BodyError, Cargo, unpacked
 from claude_bottle.seam.part import HTTPS, Injection
 
-__all__ = ["Exchange", "read_vault", "search"]
+__all__ = ["Exchange", "Inflater", "read_vault", "search"]
 
 INFLATERS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 BODILESS = frozenset({204, 304})
 PARTIAL = 206
+STEP = 1 << 20
+HEADER = 2
+"""Bytes of zlib's header."""
 OF_THE_PACKED = frozenset(
     {b"content-encoding", b"content-length", b"etag", b"content-md5", b"digest", b"accept-ranges"}
 )
 """Headers that speak of a compressed body, and of no other."""
+
+PLENTY, MOST_TIMES = 16 << 20, 100
+"""Bytes that an answer may have however small it came, and how many times of what came it may have beyond them."""
 
 Stream = Callable[[bytes], bytes]
 
@@ -96,7 +102,7 @@ class Exchange:
         headers.fields = tuple((name, value) for name, value in fields if name.lower() not in OF_THE_PACKED)
         if b"content-length" in written and flow.request.http_version == "HTTP/1.1":
             headers["transfer-encoding"] = "chunked"
-        inflater = _Inflater(INFLATERS[encoding])
+        inflater = Inflater(INFLATERS[encoding])
         return lambda data: cleaner.feed(inflater.feed(data), last=not data)
 
     def finish(self, flow: http.HTTPFlow) -> None:
@@ -113,28 +119,51 @@ class Exchange:
         return policy.refuse(decision.host, decision.port, 403, "credential", reason)
 
 
-class _Inflater:
-    """Undoes one content encoding as it comes; members may stand one behind the other."""
+class Inflater:
+    """Undoes one content encoding as it comes; members may stand one behind the other.
+
+    BodyError for an answer that is made to grow without end: the agent did not ask for compression, we did.
+    """
 
     def __init__(self, window: int) -> None:
         self._window = window
+        self._head = b""
         self._stream = zlib.decompressobj(window)
+        self._came = self._made = 0
 
     def feed(self, data: bytes) -> bytes:
-        out = b""
-        while data:
-            try:
-                out += self._stream.decompress(data)
-            except zlib.error:
-                if self._window != zlib.MAX_WBITS or out:
-                    raise
-                self._window = -zlib.MAX_WBITS  # `deflate` without zlib's header, which is in use too
+        """Return what some more bytes stand for."""
+        if self._came < HEADER:
+            self._head += data
+            self._came = len(self._head)
+            if self._came < HEADER:
+                return b""
+            data = self._head
+            if self._window == zlib.MAX_WBITS and not _has_header(data):
+                self._window = -zlib.MAX_WBITS
                 self._stream = zlib.decompressobj(self._window)
-                continue
-            data = self._stream.unused_data
-            if data:
+        else:
+            self._came += len(data)
+        return self._inflate(data)
+
+    def _inflate(self, data: bytes) -> bytes:
+        out, full = bytearray(), False
+        while data or full:
+            part = self._stream.decompress(data, STEP)
+            out += part
+            full = len(part) == STEP  # what was read is out only when there is room left
+            self._made += len(part)
+            if self._made > max(PLENTY, MOST_TIMES * self._came):
+                raise BodyError(f"it grows to more than {MOST_TIMES} times of what was sent")
+            data = self._stream.unconsumed_tail or self._stream.unused_data
+            if self._stream.eof and data:
                 self._stream = zlib.decompressobj(self._window)
-        return out
+        return bytes(out)
+
+
+def _has_header(data: bytes) -> bool:
+    """Tell zlib's header (RFC 1950) from `deflate` without one, which is in use too."""
+    return data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:HEADER]) % 31 == 0
 
 
 def _as_it_is(data: bytes) -> bytes:

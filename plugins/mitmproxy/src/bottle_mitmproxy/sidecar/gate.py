@@ -1,6 +1,7 @@
 """The decisions about one connection's requests, taken in mitmproxy's HTTP hooks."""
 
 import asyncio
+import zlib
 from collections.abc import Collection
 from functools import partial
 
@@ -146,7 +147,11 @@ class Gate:
 
         def count(part: bytes) -> bytes:
             case.received += len(part)
-            return clean(part)
+            try:
+                return clean(part)
+            except (BodyError, zlib.error) as error:  # which closes the connection
+                self._journal.answered(flow, f"the answer was cut off: {error}")
+                raise
 
         flow.response.stream = count
 
