@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from claude_bottle.seam.owner import Launch, Owner
 
-__all__ = ["BUILD", "LAUNCH", "ROLE", "Mark", "Role"]
+__all__ = ["AGENT", "BUILD", "LAUNCH", "ROLE", "Mark", "Role"]
 
 PREFIX = "claude-bottle."
 LAUNCH = f"{PREFIX}launch"
@@ -18,11 +18,14 @@ BUILD = f"{PREFIX}build"
 
 VERSION = "1"
 
+AGENT = "1000:1000"
+"""Who the agent is inside, as `UID:GID`, where nothing of this machine is bound."""
+
 Role = Literal["agent", "proxy", "network", "volume", "witness"]
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """What the labels of one launch say. `user` is the uid of whoever started it."""
+    """What the labels of one launch say. `user` is the uid of whoever started it, `agent` the agent's `UID:GID`."""
 
     bottle: str
     slug: str
@@ -30,12 +33,19 @@ class Mark(Struct, frozen=True, kw_only=True):
     owner: Owner
     detach: bool = False
     user: int = -1
+    agent: str = AGENT
 
     @classmethod
-    def of(cls, launch: Launch, bottle: str, slug: str) -> "Mark":
+    def of(cls, launch: Launch, bottle: str, slug: str, agent: str = AGENT) -> "Mark":
         """Return the mark of a launch of this user."""
         return cls(
-            bottle=bottle, slug=slug, launch=launch.label, owner=launch.owner, detach=launch.detach, user=os.getuid()
+            bottle=bottle,
+            slug=slug,
+            launch=launch.label,
+            owner=launch.owner,
+            detach=launch.detach,
+            user=os.getuid(),
+            agent=agent,
         )
 
     @property
@@ -53,6 +63,7 @@ class Mark(Struct, frozen=True, kw_only=True):
             "launch": self.launch,
             "detach": "yes" if self.detach else "no",
             "user": str(self.user),
+            "agent": self.agent,
             "machine": self.owner.machine,
             "boot": self.owner.boot,
             "pid": str(self.owner.pid),
@@ -75,6 +86,7 @@ class Mark(Struct, frozen=True, kw_only=True):
                 owner=owner,
                 detach=found["detach"] == "yes",
                 user=int(found["user"]),
+                agent=found.get("agent", AGENT),
             )
         except (KeyError, ValueError):
             return None

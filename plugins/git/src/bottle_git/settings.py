@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from bottle_git.scratch import environment
 from bottle_git.source import Repository
 
-__all__ = ["public_url", "read_identity", "read_settings", "user_excludes"]
+__all__ = ["list_file", "public_url", "read_identity", "read_settings", "user_excludes"]
 
 KEPT = re.compile(r"(remote)\.(.+)\.(url|pushurl|fetch)|(branch)\.(.+)\.(remote|merge)", re.DOTALL)
 WEB = {"http", "https", "git"}
@@ -64,8 +64,12 @@ def user_excludes() -> str:
 
 
 def _listed(repository: Repository) -> Iterator[tuple[str, str]]:
-    """Yield key and value of what stands in the repository's own file: nothing that it includes, nothing is run."""
-    words = ["--no-includes", "--file", str(repository.common / "config"), "--list", "-z"]
+    yield from list_file(repository.common / "config")
+
+
+def list_file(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield key and value of what stands in a file of git's: nothing that it includes, nothing is run."""
+    words = ["--no-includes", "--file", str(file), "--list", "-z"]
     for row in _config(words, environment(GIT_DIR="/nonexistent")).split("\0")[:-1]:
         key, _, value = row.partition("\n")
         yield key, value
