@@ -57,7 +57,7 @@ class BwrapBackend:
         return Part(
             section=section,
             resources=(f"claude-bottle-{spec.slug}",),
-            lines=(("limits", limits.line(section)),),
+            lines=(("limits", limits.line(section, bound=any(part.mounts for _, part in draft.parts))),),
         )
 
     @hookimpl

@@ -162,6 +162,10 @@ class DockerBottle:
         self._end()
 
     def _place(self, *, root: bool = False) -> Place:
+        if root and self._mark.bound:
+            raise UnavailableError(
+                f"{self.name} has no root: in the folder that is bound it would be this machine's own"
+            )
         return Place(self._engine, self._container, ROOT if root else self._mark.agent, WORKSPACE)
 
     def _run(

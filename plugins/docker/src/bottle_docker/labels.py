@@ -25,7 +25,10 @@ Role = Literal["agent", "proxy", "network", "volume", "witness"]
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """What the labels of one launch say. `user` is the uid of whoever started it, `agent` the agent's `UID:GID`."""
+    """What the labels of one launch say.
+
+    `user` is the uid of whoever started it; `bound` their `UID:GID` where a folder of theirs is bound, else empty.
+    """
 
     bottle: str
     slug: str
@@ -33,10 +36,10 @@ class Mark(Struct, frozen=True, kw_only=True):
     owner: Owner
     detach: bool = False
     user: int = -1
-    agent: str = AGENT
+    bound: str = ""
 
     @classmethod
-    def of(cls, launch: Launch, bottle: str, slug: str, agent: str = AGENT) -> "Mark":
+    def of(cls, launch: Launch, bottle: str, slug: str, bound: str = "") -> "Mark":
         """Return the mark of a launch of this user."""
         return cls(
             bottle=bottle,
@@ -45,8 +48,13 @@ class Mark(Struct, frozen=True, kw_only=True):
             owner=launch.owner,
             detach=launch.detach,
             user=os.getuid(),
-            agent=agent,
+            bound=bound,
         )
+
+    @property
+    def agent(self) -> str:
+        """Who the agent is inside, as `UID:GID`."""
+        return self.bound or AGENT
 
     @property
     def ours(self) -> bool:
@@ -63,7 +71,7 @@ class Mark(Struct, frozen=True, kw_only=True):
             "launch": self.launch,
             "detach": "yes" if self.detach else "no",
             "user": str(self.user),
-            "agent": self.agent,
+            "bound": self.bound,
             "machine": self.owner.machine,
             "boot": self.owner.boot,
             "pid": str(self.owner.pid),
@@ -86,7 +94,7 @@ class Mark(Struct, frozen=True, kw_only=True):
                 owner=owner,
                 detach=found["detach"] == "yes",
                 user=int(found["user"]),
-                agent=found.get("agent", AGENT),
+                bound=found.get("bound", ""),
             )
         except (KeyError, ValueError):
             return None

@@ -51,8 +51,9 @@ class DockerBackend:
     @hookimpl
     def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[DockerSection]:
         """Return the section, the names that will be claimed, and which image and limits hold."""
-        from bottle_docker.image import agent_recipe, agent_user
+        from bottle_docker.image import agent_recipe, host_user
         from bottle_docker.images import tag_of
+        from bottle_docker.labels import AGENT
 
         section, slug = spec.section(DockerSection), spec.slug
         check_memory(bytes_of(section.memory), spec, draft, "docker")
@@ -61,7 +62,7 @@ class DockerBackend:
         if bound:
             check_bind()
         install, programs = (agent.install, agent.programs) if agent else ((), ())
-        image = section.image or tag_of(agent_recipe(install, programs, agent_user(bound=bound)))
+        image = section.image or tag_of(agent_recipe(install, programs, host_user() if bound else AGENT))
         limits = f"memory {section.memory}, {section.cpus:g} cpus, {section.processes} processes, /tmp {section.tmp}"
         kinds = ("", "internal-", "egress-", f"{spec.proxy.name}-")
         return Part(

@@ -13,7 +13,7 @@ from bottle_docker.bottle import DockerBottle
 from bottle_docker.containers import PORT, PROXY, agent_body, proxy_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import exports
-from bottle_docker.image import agent_recipe, agent_user, chosen_recipe, fetcher_recipe
+from bottle_docker.image import agent_recipe, chosen_recipe, fetcher_recipe, host_user
 from bottle_docker.images import Images
 from bottle_docker.labels import LAUNCH, Mark
 from bottle_docker.listing import Network
@@ -57,7 +57,7 @@ class DockerSite:
         self._engine = engine
         self._plan = plan
         self._section = plan.section(DockerSection)
-        self._mark = Mark.of(launch, plan.bottle, plan.slug, agent_user(bound=bool(plan.mounts)))
+        self._mark = Mark.of(launch, plan.bottle, plan.slug, host_user() if plan.mounts else "")
         self._ended = Event()
         self._images = Images(engine, say, self._ended)
         self._pool = ThreadPoolExecutor(WORKERS, "docker")

@@ -34,7 +34,7 @@ def tell(bottle: Bottle, folder: Path) -> list[str]:
     blind: list[str] = []
     before, now = _BEFORE.get(bottle.launch, {}), _look(folder, blind)
     changed = {path for path, mark in now.items() if before.get(path) != mark}
-    same = {path for path in now.keys() - changed if may_run(path)}
+    same = {path for path in now.keys() - changed if may_run(path) and path != ".git"}
     lines = [*listed(changed, same), *(f"could not be looked at: {it}" for it in blind[:1])]
     return [printable(line) for line in lines]
 

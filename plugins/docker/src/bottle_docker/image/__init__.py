@@ -14,7 +14,7 @@ from claude_bottle.seam.part import Package, Program
 from claude_bottle.seam.sidecar import Recipe
 from claude_bottle.seam.trust import read_bundle
 
-__all__ = ["agent_recipe", "agent_user", "chosen_recipe", "fetcher_recipe"]
+__all__ = ["agent_recipe", "chosen_recipe", "fetcher_recipe", "host_user"]
 
 NAME = "claude-bottle-agent"
 
@@ -42,10 +42,8 @@ def fetcher_recipe() -> Recipe:
     return Recipe(name=FETCHER, containerfile=FETCHING, authorities=read_bundle(()))
 
 
-def agent_user(*, bound: bool) -> str:
-    """Return who the agent is in its image, as `UID:GID`: where a folder is bound, whoever launches it, never root."""
-    if not bound:
-        return AGENT
+def host_user() -> str:
+    """Return who launches, as `UID:GID`: the agent, where a folder is bound, who is never root."""
     if os.getuid() == 0:
         raise LaunchError("root cannot bind a folder: no agent may have root's own uid")
     return f"{os.getuid()}:{os.getgid()}"
