@@ -133,14 +133,14 @@ INERT = ("branch.", "remote.", "submodule.", "user.")
 
 def _protect_named(places: "_Places", git: str) -> None:
     """Protect what a repository's configuration names within the folder: hooks, includes, programs."""
-    files, seen = [places.root / git / "config"], set[Path]()
+    files, seen, tree = [places.root / git / "config"], set[Path](), None
     while files:
         file = files.pop()
         if file in seen or not file.is_file():
             continue
         seen.add(file)
         rows = list(list_file(file))
-        tree = Path(file.parent, dict(rows).get("core.worktree", ".."))
+        tree = tree or file.parent / dict(rows).get("core.worktree", "..")
         for key, value in rows:
             if _is_credential(key, value):
                 why = f"{file} has a credential ({key}), which the agent would read"
@@ -151,7 +151,7 @@ def _protect_named(places: "_Places", git: str) -> None:
                 files.append(file.parent / Path(value).expanduser())
                 places.protect_path(files[-1], "file")
             elif not key.startswith(INERT):
-                for word in value.split():
+                for word in value.removeprefix("!").split():
                     if (tree / word).is_file():
                         places.protect_path(tree / word)
 
