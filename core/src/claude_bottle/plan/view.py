@@ -102,7 +102,6 @@ class View(Struct, frozen=True, kw_only=True):
     skills: tuple[str, ...]
     ssh: tuple[SshView, ...]
     workspace: str | None
-    mounts: tuple[MountView, ...]
     prompt: str
     resources: tuple[str, ...]
     sections: dict[str, Struct]
@@ -111,6 +110,7 @@ class View(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] | None
     injected: dict[str, InjectView]
     secrets: dict[str, str]
+    mounts: tuple[MountView, ...]
 
 
 def view_plan(plan: Plan) -> View:
@@ -127,7 +127,6 @@ def view_plan(plan: Plan) -> View:
         skills=plan.skills,
         ssh=tuple(SshView(entry.host, entry.user, entry.port) for entry in plan.ssh),
         workspace=plan.workspace.mode if plan.workspace else None,
-        mounts=tuple(_mount(it) for it in plan.mounts),
         prompt=plan.prompt.strip().partition("\n")[0],
         resources=plan.resources,
         sections={name: section for name, section in plan.sections if section.__struct_fields__},
@@ -136,6 +135,7 @@ def view_plan(plan: Plan) -> View:
         command=plan.words or None,
         injected={it.name: InjectView(it.host, it.port, it.header) for it in plan.injected},
         secrets=dict(plan.sources),
+        mounts=tuple(_mount(it) for it in plan.mounts),
     )
 
 

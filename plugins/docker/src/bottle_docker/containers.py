@@ -39,10 +39,8 @@ def agent_body(
     mounts: Sequence[Mount] = (),
 ) -> dict[str, object]:
     """Return the agent's container: it can write in its home, the workspace and memory, and reach the proxy alone."""
-    uid, _, gid = mark.agent.partition(":")
     bound = {mount.target for mount in mounts}
     first = FIRST.format(rest="sleep infinity" if mark.detach else "cat")
-    size = bytes_of(section.tmp)
     memory = bytes_of(section.memory)
     return {
         "Image": image,
@@ -65,11 +63,7 @@ def agent_body(
             "ReadonlyRootfs": section.read_only,
             "Runtime": runtime or "",
             "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
-            "Tmpfs": {
-                **dict.fromkeys(SCRATCH, f"rw,nosuid,nodev,exec,mode=1777,size={size}"),
-                "/run": "rw,nosuid,nodev,noexec,mode=0755,size=1m",
-                "/run/bottle": f"rw,nosuid,nodev,noexec,mode=0755,uid={uid},gid={gid},size=4m",
-            },
+            "Tmpfs": in_memory(bytes_of(section.tmp), mark.agent),
             "Mounts": [
                 *(volume(path, mark) for path in (HOME, WORKSPACE, CERTS, CA_FOLDER) if path not in bound),
                 *(bind(mount) for mount in mounts),
@@ -80,6 +74,16 @@ def agent_body(
             "NetworkMode": segment.network,
         },
         "NetworkingConfig": attached(segment.network, segment.agent),
+    }
+
+
+def in_memory(size: int, agent: str) -> Mapping[str, str]:
+    """Return the places of the agent's container that no disk has, `size` bytes of each where it may write."""
+    uid, _, gid = agent.partition(":")
+    return {
+        **dict.fromkeys(SCRATCH, f"rw,nosuid,nodev,exec,mode=1777,size={size}"),
+        "/run": "rw,nosuid,nodev,noexec,mode=0755,size=1m",
+        "/run/bottle": f"rw,nosuid,nodev,noexec,mode=0755,uid={uid},gid={gid},size=4m",
     }
 
 

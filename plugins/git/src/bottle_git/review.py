@@ -61,6 +61,6 @@ def _paths(listed: bytes) -> set[str]:
 
 
 def _named(paths: Collection[str]) -> str:
-    shown = sorted(paths, key=lambda path: (not may_run(path), path.count("/"), path))[:SHOWN]
+    shown = sorted(paths, key=lambda path: (not may_run(path), path))[:SHOWN]
     more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
     return ", ".join(shown) + more
