@@ -92,7 +92,7 @@ def test_no_control_group_outlives_its_bottle(start: Start) -> None:
 
 
 def test_the_preflight_says_which_limits_hold() -> None:
-    """Memory is limited where the machine offers it, and the line says so where it does not; a bound folder has none."""
+    """Memory is limited where this machine offers it, and the line says whether; a bound folder has no size."""
     section = BwrapSection()
     limits = find_limits(section, dropped=True)
     with_memory = limits._replace(parents=Parents({"memory": Path("/")}, unified=True)).line(section, bound=False)
