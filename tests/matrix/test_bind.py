@@ -114,7 +114,7 @@ def test_what_is_done_inside_is_here_at_once(user: User) -> None:
         "git commit -qm inside --allow-empty && read -r line && cat new/file",
     )
     assert process.stdin is not None
-    assert wait_until(lambda: git(user, "log", "-1", "--format=%an %s") == "Ann inside")
+    assert wait_until(lambda: git(user, "log", "-1", "--format=%an %s") == "Ann inside", 30)
     assert {(it.lstat().st_uid, it.lstat().st_gid) for it in user.work.rglob("*")} == {(os.getuid(), os.getgid())}
     (user.work / "new" / "file").write_text("from outside\n")
     out, err = process.communicate(b"\n")

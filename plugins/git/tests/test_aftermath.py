@@ -10,6 +10,7 @@ from git_harness import Repo
 
 from bottle_git import aftermath
 from bottle_git.aftermath import note, tell
+from bottle_git.bind import bind_folder
 
 BOTTLE = cast("Any", SimpleNamespace(launch="one"))
 
@@ -85,6 +86,22 @@ def test_what_does_not_is_not(repo: Repo) -> None:
     repo.commit("second")
     repo.git("gc", "-q")
     assert tell(BOTTLE, repo.path) == []
+
+
+def test_a_protection_that_the_user_took_away_is_told(repo: Repo) -> None:
+    """What keeps a place empty can be removed here, as `git clean` does: then the place is open."""
+    mounts = bind_folder(repo.path, None).mounts
+    for mount in mounts:
+        if mount.make == "folder":
+            Path(mount.source).mkdir()
+        elif mount.make:
+            Path(mount.source).write_text(mount.text)
+    note(BOTTLE, repo.path)
+    assert tell(BOTTLE, repo.path, mounts) == []
+    repo.git("clean", "-fdq")
+    assert "no longer kept from being made, for what stood here was removed: /workspace/.mcp.json" in tell(
+        BOTTLE, repo.path, mounts
+    )
 
 
 def test_what_cannot_be_looked_at_is_told(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

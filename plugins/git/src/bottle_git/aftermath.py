@@ -2,12 +2,13 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bottle_git.judge import leaves
 from bottle_git.review import listed, may_run
 from claude_bottle.seam.bottle import Bottle
+from claude_bottle.seam.part import Mount
 from claude_bottle.seam.printable import printable
 
 __all__ = ["note", "tell"]
@@ -29,13 +30,18 @@ def note(bottle: Bottle, folder: Path) -> None:
     _BEFORE[bottle.launch] = _look(folder, [])
 
 
-def tell(bottle: Bottle, folder: Path) -> list[str]:
-    """Return lines that name what may be executed: first what is not as it was."""
+def tell(bottle: Bottle, folder: Path, mounts: Sequence[Mount] = ()) -> list[str]:
+    """Return lines that name what may be executed: first what is not as it was. `mounts` are the folder's."""
     blind: list[str] = []
+    open_now = [it.target for it in mounts if it.make and not os.path.lexists(it.source)]
     before, now = _BEFORE.get(bottle.launch, {}), _look(folder, blind)
     changed = {path for path, mark in now.items() if before.get(path) != mark}
     same = {path for path in now.keys() - changed if may_run(path) and path != ".git"}
-    lines = [*listed(changed, same), *(f"could not be looked at: {it}" for it in blind[:1])]
+    lines = [
+        *listed(changed, same),
+        *(f"could not be looked at: {it}" for it in blind[:1]),
+        *(f"no longer kept from being made, for what stood here was removed: {it}" for it in open_now),
+    ]
     return [printable(line) for line in lines]
 
 

@@ -76,7 +76,7 @@ class Workspace:
         if _is_bound(plan):
             from bottle_git.aftermath import tell
 
-            return tell(bottle, Path(plan.cwd))
+            return tell(bottle, Path(plan.cwd), plan.mounts)
         from bottle_git.leave import bring_out
 
         return bring_out(bottle, Path(plan.cwd)) if plan.workspace and plan.cwd else ()
