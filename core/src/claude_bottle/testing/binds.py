@@ -3,10 +3,12 @@
 import os
 import select
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from claude_bottle.errors import UnavailableError
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.bottle import Bottle, BoundBottle
 from claude_bottle.seam.part import Mount
@@ -51,7 +53,7 @@ class BindContract:
         return tmp_path
 
     def test_a_bound_folder_is_the_same_on_both_sides(self, ground: Ground, folder: Path) -> None:
-        """Bytes are there at once, either way, and what is made inside belongs to whoever launched it."""
+        """Bytes are there at once, either way; what is made inside, by root too, belongs to whoever launched it."""
         with ground.start(f"bind-{os.getpid()}", mounts_of(folder)) as held:
             done(held.bottle, "echo inside >new; mkdir sub; ln -s new sub/link")
             assert (folder / "new").read_text() == "inside\n"
@@ -61,6 +63,10 @@ class BindContract:
             (folder / "new").write_text("outside\n")
             assert done(held.bottle, "cat new; rm new") == "outside"
             assert not (folder / "new").exists()
+            done(held.bottle, "mkdir open; chmod 777 . open")
+            with suppress(UnavailableError):
+                held.bottle.exec(f"touch {PLACE}/open/of-root", root=True)
+            assert {path.lstat().st_uid for path in folder.rglob("*")} == {os.getuid()}
 
     def test_what_is_read_only_stays_as_it_is(self, ground: Ground, folder: Path) -> None:
         """Nothing that is tried inside changes it; each attempt does where the folder alone is bound."""
