@@ -263,6 +263,7 @@ def test_a_plugin_s_portrait(user: User, install: Install) -> None:
         "kernel": "shared",
         "unix": True,
         "root": False,
+        "bind": False,
         "confines": True,
     }
     assert info["requirements"] == wanted

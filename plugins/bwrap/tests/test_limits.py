@@ -92,13 +92,14 @@ def test_no_control_group_outlives_its_bottle(start: Start) -> None:
 
 
 def test_the_preflight_says_which_limits_hold() -> None:
-    """Memory is limited where the machine offers it, and the line says so where it does not."""
+    """Memory is limited where this machine offers it, and the line says whether; a bound folder has no size."""
     section = BwrapSection()
     limits = find_limits(section, dropped=True)
-    with_memory = limits._replace(parents=Parents({"memory": Path("/")}, unified=True)).line(section)
-    without = limits._replace(parents=Parents({}, unified=True)).line(section)
+    with_memory = limits._replace(parents=Parents({"memory": Path("/")}, unified=True)).line(section, bound=False)
+    without = limits._replace(parents=Parents({}, unified=True)).line(section, bound=False)
     assert with_memory == "memory 4g, 1024 processes, /tmp 1g, home 2g, /workspace 4g"
     assert without.startswith("memory not limited (this machine offers us no control group), 1024 processes")
+    assert limits.line(section, bound=True).endswith(", home 2g")
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["m", "g", "M", "G", "t"]))

@@ -105,7 +105,13 @@ def test_branches_in_a_reftable_are_a_problem(repo: Repo) -> None:
     )
 
 
-def test_a_bound_workspace_is_not_there_yet(repo: Repo) -> None:
-    """It is refused, not quietly copied."""
-    spec = replace(spec_for(repo.path), workspace=Workspace(mode="bind"))
-    assert "cannot be bound yet" in problems(spec)[0].message
+def test_a_bound_workspace_is_said_to_be_the_folder_itself(repo: Repo) -> None:
+    """With what is read-only in it, and what is kept from being made; what cannot be protected is a problem."""
+    spec = replace(spec_for(repo.path), workspace=Workspace(mode="bind"), file=repo.path / "kept")
+    assert problems(spec) == []
+    head, read, kept = line(spec).split("; ")
+    assert head == f"{repo.path}, the folder itself"
+    assert read == "read-only: kept, .git/hooks, .git/branches, .git/config"
+    assert kept.startswith("kept from being made: .claude, .codex, ")
+    (repo.path / ".claude").symlink_to("kept")
+    assert "is a link, which cannot be protected" in problems(spec)[0].message

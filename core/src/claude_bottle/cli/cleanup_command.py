@@ -10,6 +10,7 @@ from claude_bottle.cli.installed import installed
 from claude_bottle.cli.surroundings import stdin_is_terminal
 from claude_bottle.errors import BottleError
 from claude_bottle.launch.bottles import ask_each
+from claude_bottle.launch.bound import find_leftovers, forget_bound
 from claude_bottle.launch.detach import dead_logs
 from claude_bottle.launch.record import dead_labels, forget
 from claude_bottle.plugins.load import Loaded
@@ -54,8 +55,12 @@ def command(*, yes: bool, dry_run: bool, debug: bool) -> int:
 def _own() -> dict[str, Callable[[], None]]:
     """Return what core itself wrote for launches that are gone, and what removes each."""
     records = {f"record of launch {label}": partial(forget, label) for label in dead_labels()}
+    folders = {
+        f"kept empty by launch {path.stem}: {', '.join(found.lines()) or 'nothing more'}": partial(forget_bound, path)
+        for found, path in find_leftovers()
+    }
     logs = {f"messages of a detached launch {log}": partial(log.unlink, missing_ok=True) for log in dead_logs()}
-    return {**records, **logs}
+    return {**records, **folders, **logs}
 
 
 def _find() -> dict[Record, CleanupPlan]:

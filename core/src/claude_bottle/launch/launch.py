@@ -1,8 +1,6 @@
 """A launch: brought up in core's order, proved, handed over, and undone in reverse whatever happens."""
 
-import hashlib
 import secrets as randomness
-import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -11,6 +9,7 @@ from typing import NamedTuple
 
 from claude_bottle.errors import BottleError, ImageError, LaunchError, PluginError, Problem, map_exceptions
 from claude_bottle.launch.allow import Allowances
+from claude_bottle.launch.bound import Bound, prove_mounts
 from claude_bottle.launch.control import (
     AllowRequest,
     CompareRequest,
@@ -23,6 +22,7 @@ from claude_bottle.launch.evidence import EvidenceFile
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared
 from claude_bottle.launch.prove import prove_isolation, refused_name
+from claude_bottle.launch.provision import provision, provision_ca
 from claude_bottle.launch.record import LaunchRecord, forget, write_record
 from claude_bottle.launch.redact import Redactor
 from claude_bottle.launch.signals import Signals
@@ -139,7 +139,11 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     if warm is not None:
         undo.register("warm proxy", warm.end)
     backend, front = team.backend, team.proxy
+    bound = Bound(plan.mounts, course.launch.label) if plan.mounts else None
     with phase("site"), course.signals.held():
+        if bound is not None:
+            undo.register("bound folder", bound.release)
+            bound.hold()
         site = ask(backend, lambda: backend.hooks.open_site(plan=plan, launch=course.launch, say=console.say))
         undo.register("site", site.close)
     with phase("proxy"), course.signals.held():
@@ -152,17 +156,21 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
         env, seen = dict(plan.literals) | placeholders, secrets.only(secrets.keys() - {it.name for it in plan.injected})
         bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=seen))
         undo.register("bottle", bottle.stop)
+        if bound is not None:
+            bound.follow(bottle)
     with phase("proxy ready"):
         ca = ask_maybe(front, lambda: proxy.ready(READY_DEADLINE))
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
         watch = _watch(course, console, bottle, proxy, Redactor(secrets))
     with phase("provision"):
         if ca is not None:
-            _provision_ca(prepared, bottle, ca, console)
+            provision_ca(prepared, bottle, ca, console.say)
     with phase("proof"):
         ask_maybe(backend, lambda: prove_isolation(plan, site, bottle))
+        if bound is not None:
+            prove_mounts(plan.mounts, bottle)
     with phase("provision"):
-        prompt = _provision(prepared, bottle, course.answers, watch.report)
+        prompt = provision(prepared, bottle, course.answers, watch.report)
     work = Work(prepared, bottle)
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
         _announce(prepared, course, work, proxy)
@@ -241,47 +249,6 @@ def _answering(allowances: Allowances, work: Work) -> Callable[[Request], bytes]
         return b""
 
     return answer
-
-
-def _provision_ca(prepared: Prepared, bottle: Bottle, ca: bytes, console: Console) -> None:
-    """Make programs inside trust the CA: the backend if it knows better, else the first provisioner that can."""
-    plan, team = prepared.plan, prepared.team
-    for loaded in (team.backend, *team.provisioners):
-        if ask_maybe(loaded, lambda loaded=loaded: loaded.hooks.provision_ca(bottle=bottle, plan=plan, ca=ca)):
-            console.say(f"tls intercept: CA SHA-256 {fingerprint(ca)}")
-            return
-
-
-def fingerprint(ca: bytes) -> str:
-    """Return the SHA-256 of a PEM certificate's DER form, in hex; LaunchError if it is none."""
-    try:
-        der = ssl.PEM_cert_to_DER_cert(ca.decode("ascii"))
-    except ValueError as error:
-        raise LaunchError("the proxy gave no certificate as its CA") from error
-    return hashlib.sha256(der).hexdigest()
-
-
-def _provision(prepared: Prepared, bottle: Bottle, answers: Secrets, report: Callable[[Event], None]) -> str | None:
-    """Run the other steps in their order: prompt, skills, ssh, git, then anything else."""
-    plan, team = prepared.plan, prepared.team
-    agent = team.agent
-    prompt = ask_maybe(agent, lambda: agent.hooks.provision_prompt(bottle=bottle, plan=plan))
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision_skills(bottle=bottle, plan=plan))
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(
-            loaded,
-            lambda hooks=hooks: hooks.provision_ssh(bottle=bottle, plan=plan, answers=answers, report=report),
-        )
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision_git(bottle=bottle, plan=plan))
-    for loaded in team.everyone:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision(bottle=bottle, plan=plan))
-    return prompt
 
 
 def explain(prepared: Prepared, running: Running, code: int) -> list[Problem]:

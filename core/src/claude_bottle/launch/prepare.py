@@ -84,12 +84,22 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     names = env_names(spec, parts, secrets, injects=_injects([team.proxy]))
     rules = parts[-1].rules or ()
     found = [*question_problems(spec, questions, secrets), *way_problems(spec, names.injected, rules)]
+    found += _mount_problems(parts, team, around)
     if found:
         raise ProblemsError([_located(problem, sources) for problem in found])
     plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
     if not plan.argv:
         raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
     return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
+
+
+def _mount_problems(parts: Sequence[Part[Struct]], team: Team, around: Surroundings) -> list[Problem]:
+    """Return what is wrong with what plugins want mounted; most want nothing."""
+    if not any(part.mounts for part in parts):
+        return []
+    from claude_bottle.launch.mounts import mount_problems  # noqa: PLC0415 - as said
+
+    return mount_problems([mount for part in parts for mount in part.mounts], team.backend, around.home)
 
 
 def _not_checked(machine: Iterable[Loaded], spec: BottleSpec) -> tuple[str, ...]:
@@ -158,6 +168,7 @@ def _spec(
         proxy=chosen.proxy,
         egress=bottle.egress,
         folder=sources.manifest.path.parent,
+        file=sources.manifest.path,
         runtime=bottle.runtime,
         env=tuple(bottle.env.items()),
         ssh=bottle.ssh,

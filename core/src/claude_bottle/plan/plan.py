@@ -9,7 +9,7 @@ from claude_bottle.manifest.types import Ssh, Workspace
 from claude_bottle.plan.environment import EnvNames
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream, find_section
 from claude_bottle.seam.levels import DlpAction, HostRule
-from claude_bottle.seam.part import Injection, Part, Program
+from claude_bottle.seam.part import Injection, Mount, Part, Program
 
 __all__ = ["EgressPlan", "Plan", "assemble_plan"]
 
@@ -35,8 +35,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `argv` is what is run: the agent, or the command that stands in its place; `prompt_option` and the path
     of the prompt's file follow it where there is a prompt for the agent. `words` are those after `--`.
-    `install` and `programs` are what the agent needs put in, see `seam.part.Part`. `folder` is the
-    manifest's. `lines` are label and text.
+    `install` and `programs` are what the agent needs put in, see `seam.part.Part`, as are `mounts`, which are made in
+    their order. `folder` is the manifest's. `lines` are label and text.
     `cwd` is the folder on the host whose repository is the workspace, where there is a workspace.
     """
 
@@ -62,6 +62,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     ssh: tuple[Ssh, ...] = ()
     workspace: Workspace | None = None
     cwd: str = ""
+    mounts: tuple[Mount, ...] = ()
     prompt: str = ""
     folder: str = ""
     resources: tuple[str, ...] = ()
@@ -115,6 +116,7 @@ def assemble_plan(
         ssh=spec.ssh,
         workspace=spec.workspace,
         cwd=str(spec.cwd) if spec.workspace and spec.cwd else "",
+        mounts=tuple(mount for part in parts for mount in part.mounts),
         prompt=spec.prompt,
         folder=str(spec.folder),
         resources=tuple(name for part in parts for name in part.resources),

@@ -36,7 +36,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
 
 
 class BottleSpec(Struct, frozen=True, kw_only=True):
-    """What is asked for. `words` stand after `--`; `folder` is the manifest's, to which its paths are relative.
+    """What is asked for. `words` stand after `--`; `folder` is that of the manifest, `file`: paths are relative to it.
 
     `sections` are typed: one for each selected plugin, by the plugin's name. `backend_traits` is None where the
     backend or another plugin could not be had, so that nothing will start. Paths of `ssh` are absolute.
@@ -63,6 +63,7 @@ class BottleSpec(Struct, frozen=True, kw_only=True):
     upstream: Upstream = Upstream()
     sections: tuple[tuple[str, Struct], ...] = ()
     cwd: Path | None = None
+    file: Path | None = None
     asks: bool = True
     dry: bool = False
 

@@ -1,12 +1,14 @@
 """The plan as it is shown: one view, from which text and JSON are both made, so that they cannot drift."""
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
 from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import Choice
 from claude_bottle.seam.levels import DlpAction, HostRule, Level
-from claude_bottle.seam.part import HTTPS
+from claude_bottle.seam.part import HTTPS, Mount
 from claude_bottle.seam.printable import printable
 
 __all__ = ["View", "render_json", "render_text", "view_plan"]
@@ -63,6 +65,14 @@ class EnvView(Struct, frozen=True):
     agent: tuple[str, ...]
 
 
+class MountView(Struct, frozen=True):
+    """What of this machine is seen inside, and what can be done to it; `empty`: there is nothing, and stays so."""
+
+    source: str
+    target: str
+    access: Literal["write", "read", "empty"]
+
+
 class SshView(Struct, frozen=True):
     """One SSH destination, without its key."""
 
@@ -101,6 +111,7 @@ class View(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...] | None
     injected: dict[str, InjectView]
     secrets: dict[str, str]
+    mounts: tuple[MountView, ...]
 
 
 def view_plan(plan: Plan) -> View:
@@ -125,6 +136,7 @@ def view_plan(plan: Plan) -> View:
         command=plan.words or None,
         injected={it.name: InjectView(it.host, it.port, it.header) for it in plan.injected},
         secrets=dict(plan.sources),
+        mounts=tuple(_mount(it) for it in plan.mounts),
     )
 
 
@@ -132,6 +144,10 @@ def _env_view(plan: Plan) -> EnvView:
     """Return the manifest's variables, and beside them those that come with the agent."""
     literal = {name for name, _ in plan.literals}.difference(plan.agents_own)
     return EnvView(tuple(sorted(literal)), tuple(sorted(plan.forwarded)), tuple(sorted(plan.agents_own)))
+
+
+def _mount(mount: Mount) -> MountView:
+    return MountView(mount.source, mount.target, "empty" if mount.make else "write" if mount.write else "read")
 
 
 def _details(plan: Plan) -> dict[str, str]:
@@ -203,7 +219,13 @@ def _facts(view: View) -> list[tuple[str, str]]:
         import shlex  # noqa: PLC0415 - most plans run the agent itself
 
         facts.append(("command", shlex.join(view.command)))
-    return facts + _secrets(view) + _behind(view.egress)
+    return facts + _mounts(view.mounts) + _secrets(view) + _behind(view.egress)
+
+
+def _mounts(mounts: tuple[MountView, ...]) -> list[tuple[str, str]]:
+    """Name each folder that is seen inside; JSON has every mount within it too."""
+    outer = [it for it in mounts if not any(it.target.startswith(f"{other.target}/") for other in mounts)]
+    return [("mount", f"{it.source} at {it.target} ({it.access})") for it in outer]
 
 
 def _dlp(egress: EgressView) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from claude_bottle.seam.tree import Entry
 
-__all__ = ["Bottle", "Dial", "ExecResult", "Service", "Sightings", "SocketBottle"]
+__all__ = ["Bottle", "BoundBottle", "Dial", "ExecResult", "Service", "Sightings", "SocketBottle"]
 
 
 class ExecResult(Struct, frozen=True):
@@ -129,4 +129,14 @@ class SocketBottle(Bottle, Protocol):
         The agent's user can connect to it. From now on `service` is the bottle's own: it is closed when the bottle
         ends, however that is, and at once where this fails. UnavailableError from any other process.
         """
+        ...
+
+
+@runtime_checkable
+class BoundBottle(Bottle, Protocol):
+    """A bottle of a backend whose traits have `bind`, with mounts, in the process that launched it."""
+
+    @property
+    def pid(self) -> int:
+        """A process of this machine that ends after everything else in the bottle has."""
         ...

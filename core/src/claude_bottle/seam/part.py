@@ -1,12 +1,12 @@
 """A plugin's answer to `resolve_plan`: its share of the plan."""
 
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 from claude_bottle.seam.levels import HostRule, HostWish
 
-__all__ = ["ENOUGH", "HTTPS", "Credential", "Injection", "Package", "Part", "Program"]
+__all__ = ["ENOUGH", "HTTPS", "Credential", "Injection", "Mount", "Package", "Part", "Program"]
 
 S_co = TypeVar("S_co", bound=Struct, covariant=True)
 
@@ -47,6 +47,22 @@ class Program(Struct, frozen=True, kw_only=True):
     size: int = 0
     host: str = ""
     fixed: bool = False
+
+
+class Mount(Struct, frozen=True, kw_only=True):
+    """A folder or file of this machine at a place inside: the same bytes at the same moment on both sides.
+
+    `source`: its absolute path, in which nothing is a link. `target`: the absolute path inside. Mounts are made in
+    their order. Without `write` nobody inside can change, rename, remove or replace it.
+    `make`: nothing is there, and nothing shall be: as long as the bottle runs, core keeps an empty folder there, or a
+    file of `text`, and the mount is without `write`.
+    """
+
+    source: str
+    target: str
+    write: bool = False
+    make: Literal["folder", "file"] | None = None
+    text: str = ""
 
 
 class Injection(Struct, frozen=True, kw_only=True):
@@ -97,6 +113,7 @@ class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     `memory`: bytes below which an agent's program does not work.
     `questions`: a provisioner's answer alone: name and question of each secret that it needs itself, such as a
     passphrase. They are asked after the y/N, and their answers never enter the bottle.
+    `mounts`: a provisioner's answer alone: what of this machine is seen inside.
     `resources`: names of what will be created, as candidates. `lines`: label and text for the preflight.
     """
 
@@ -111,6 +128,7 @@ class Part(Struct, Generic[S_co], frozen=True, kw_only=True):
     install: tuple[str, ...] = ()
     questions: tuple[tuple[str, str], ...] = ()
     programs: tuple[Program, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     memory: int = 0
     resources: tuple[str, ...] = ()
     lines: tuple[tuple[str, str], ...] = ()

@@ -20,8 +20,10 @@ class BackendTraits(Struct, frozen=True, kw_only=True):
     """What a backend can do. Every backend must let a sidecar listen at a TCP address.
 
     `kernel`: one that is shared must be behind a seccomp filter; an own one is proved by its boot id.
-    `unix`: it can carry a unix socket into the bottle. `root`: commands can run as root inside. Without `confines`
-    nobody may start it: only the conformance kit's own, which runs what it is given on this machine, may say so.
+    `unix`: it can carry a unix socket into the bottle. `root`: commands can run as root inside.
+    `bind`: it makes the plan's mounts; a bottle that has any is a `BoundBottle`, and what its agent writes belongs, as
+    this machine counts, to whoever launched it. Without `confines` nobody may start it: only the conformance kit's
+    own, which runs what it is given on this machine, may say so.
     """
 
     runs: Runs
@@ -29,6 +31,7 @@ class BackendTraits(Struct, frozen=True, kw_only=True):
     kernel: Kernel = "shared"
     unix: bool = False
     root: bool = False
+    bind: bool = False
     confines: bool = True
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.kinds import Kind
 from claude_bottle.testing.beside import SidecarContract
+from claude_bottle.testing.binds import BindContract
 from claude_bottle.testing.commands import CommandContract
 from claude_bottle.testing.contract import Contract
 from claude_bottle.testing.faults import FaultContract
@@ -30,6 +31,7 @@ class BackendContract(
     TerminalContract,
     IsolationContract,
     SocketContract,
+    BindContract,
     SidecarContract,
     FaultContract,
     Contract,

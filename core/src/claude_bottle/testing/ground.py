@@ -5,7 +5,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -19,6 +19,7 @@ from claude_bottle.plan.spec import Choice
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.owner import Launch, Owner
+from claude_bottle.seam.part import Mount
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import Site
 
@@ -61,9 +62,9 @@ class Ground(NamedTuple):
         return found[0]
 
     @contextmanager
-    def start(self, slug: str) -> Generator[Held]:
+    def start(self, slug: str, mounts: Sequence[Mount] = ()) -> Generator[Held]:
         """Start a bottle without a proxy, and take it down."""
-        plan = make_plan(self.loaded, self.section, slug)
+        plan = msgspec.structs.replace(make_plan(self.loaded, self.section, slug), mounts=tuple(mounts))
         launch = Launch(label=secrets.token_hex(4), owner=Owner.current())
         site = self.hooks.open_site(plan=plan, launch=launch, say=say)
         assert site is not None, "open_site returns nothing"

@@ -76,6 +76,11 @@ class BwrapBottle:
         return self._record.launch.label
 
     @property
+    def pid(self) -> int:
+        """See `seam.bottle.BoundBottle`: PID 1 of the sandbox, the last that the record has."""
+        return self._record.processes[-1].pid
+
+    @property
     def state(self) -> Literal["running", "stopped"]:
         """See `seam.bottle.Bottle`."""
         return "running" if self._alive() else "stopped"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bottle_bwrap.etc import GID, HOME, HOSTNAME, UID, WORKSPACE
 from bottle_bwrap.trust import OTHER_BUNDLES, TrustFiles
 from claude_bottle.seam.environ import BUNDLE, CA_FILE
+from claude_bottle.seam.part import Mount
 
 __all__ = ["CONFINEMENT", "SMALL", "Layout", "sandbox_command"]
 
@@ -50,7 +51,7 @@ class Layout(NamedTuple):
     """What is put in beside the host's /usr: `data` and `seccomp` are descriptors of ours, sizes are in bytes.
 
     `prefix` is a Python of the host, and the place inside where it is seen. `programs` are the agent's: a folder
-    or a file of this machine and its place inside; `commands` are links to what is in them.
+    or a file of this machine and its place inside; `commands` are links to what is in them. `mounts` are the plan's.
     """
 
     data: Mapping[str, int]
@@ -60,6 +61,7 @@ class Layout(NamedTuple):
     prefix: tuple[Path, str] | None = None
     programs: tuple[tuple[Path, str], ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
 
 
 def sandbox_command(layout: Layout, command: Sequence[str]) -> list[str]:
@@ -75,6 +77,7 @@ def sandbox_command(layout: Layout, command: Sequence[str]) -> list[str]:
         *interpreter(layout),
         *(("--ro-bind", str(source), place) for source, place in layout.programs),
         *(("--symlink", target, link) for target, link in layout.commands),
+        *(("--bind" if each.write else "--ro-bind", each.source, each.target) for each in layout.mounts),
         ("--chdir", WORKSPACE),
         ("--remount-ro", "/"),
     )

@@ -19,17 +19,15 @@ class Limits(NamedTuple):
     parents: Parents
     processes: int
 
-    def line(self, section: BwrapSection) -> str:
-        """Return what holds, in one line."""
+    def line(self, section: BwrapSection, *, bound: bool) -> str:
+        """Return what holds, in one line; a workspace that is bound has no size of ours."""
         memory = (
             f"memory {section.memory}"
             if "memory" in self.parents.folders
             else "memory not limited (this machine offers us no control group)"
         )
-        return (
-            f"{memory}, {section.processes} processes, /tmp {section.tmp}, home {section.home}, "
-            f"/workspace {section.workspace}"
-        )
+        line = f"{memory}, {section.processes} processes, /tmp {section.tmp}, home {section.home}"
+        return line if bound else f"{line}, /workspace {section.workspace}"
 
 
 def find_limits(section: BwrapSection, *, dropped: bool) -> Limits:

@@ -57,7 +57,7 @@ class BwrapBackend:
         return Part(
             section=section,
             resources=(f"claude-bottle-{spec.slug}",),
-            lines=(("limits", limits.line(section)),),
+            lines=(("limits", limits.line(section, bound=any(part.mounts for _, part in draft.parts))),),
         )
 
     @hookimpl
@@ -80,7 +80,7 @@ class BwrapBackend:
         from bottle_bwrap.site import Wants, open_site
 
         with map_exceptions({OSError: LaunchError}, "run `bottle doctor`"):
-            return open_site(plan.slug, plan.bottle, launch, Wants(plan.programs, say))
+            return open_site(plan.slug, plan.bottle, launch, Wants(plan.programs, say, plan.mounts))
 
     @hookimpl
     def start_bottle(self, plan: Plan, site: "BwrapSite", env: Mapping[str, str], secrets: "Secrets") -> "Bottle":
@@ -124,5 +124,5 @@ class BwrapBackend:
 PLUGIN = backend(
     BwrapBackend(),
     section=BwrapSection,
-    traits=BackendTraits(runs="process", listen=frozenset({"fd", "tcp"}), unix=True),
+    traits=BackendTraits(runs="process", listen=frozenset({"fd", "tcp"}), unix=True, bind=True),
 )

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from bottle_bwrap import interpreter, program
 from bottle_bwrap.command import SMALL, Layout, sandbox_command
@@ -19,8 +20,9 @@ from bottle_bwrap.programs import Installed
 from bottle_bwrap.section import BwrapSection, bytes_of
 from bottle_bwrap.trust import TrustFiles
 from claude_bottle.errors import LaunchError, UnavailableError
+from claude_bottle.seam.part import Mount
 
-__all__ = ["PORT", "Sandbox", "login_shell", "start_sandbox"]
+__all__ = ["PORT", "Content", "Sandbox", "login_shell", "start_sandbox"]
 
 PORT = 3128
 """Where the proxy is found inside, on 127.0.0.1."""
@@ -28,6 +30,14 @@ PORT = 3128
 START = 10.0  # seconds until the listener must be there
 END = 5.0  # seconds that a killed namespace may take
 PLACE = "/.bottle"
+
+
+class Content(NamedTuple):
+    """What is bound in: the files in which programs look for a CA, the agent's programs, the plan's mounts."""
+
+    trust: TrustFiles
+    programs: Sequence[Installed] = ()
+    mounts: Sequence[Mount] = ()
 
 
 class Sandbox:
@@ -106,12 +116,11 @@ def login_shell() -> str:
 def start_sandbox(
     binary: program.Program,
     section: BwrapSection,
-    trust: TrustFiles,
+    content: Content,
     uid: int | None,
     processes: int,
-    programs: Sequence[Installed] = (),
 ) -> Sandbox:
-    """Spawn a sandbox without waiting for it; `trust` is bound in as it is.
+    """Spawn a sandbox without waiting for it.
 
     With `uid` bubblewrap itself runs as that uid and the group of the same number. LaunchError outside the
     main thread: the kernel ends a bottle with the *thread* that started it.
@@ -130,9 +139,10 @@ def start_sandbox(
             python = interpreter.find_interpreter()
             if uid is not None and not interpreter.is_reachable(python):
                 raise UnavailableError(f"the Python in {python.prefix} is not for every uid", interpreter.CURE)
-            layout = open_layout(stack, section, trust, python)._replace(
-                programs=tuple((each.source, each.place) for each in programs),
-                commands=tuple(pair for each in programs for pair in each.commands),
+            layout = open_layout(stack, section, content.trust, python)._replace(
+                programs=tuple((each.source, each.place) for each in content.programs),
+                commands=tuple(pair for each in content.programs for pair in each.commands),
+                mounts=tuple(content.mounts),
             )
             command = (python.path, "-I", "-S", PLACE, str(theirs.fileno()), str(PORT), str(processes))
             fds = (*opened.fds, *layout.data.values(), layout.seccomp, theirs.fileno())

@@ -17,7 +17,7 @@ from bottle_bwrap.probe import working_program
 from bottle_bwrap.programs import Installed, install
 from bottle_bwrap.record import Process, Record, claim_folder, remove_folder, write_record
 from bottle_bwrap.relay import Relay
-from bottle_bwrap.sandbox import PORT, Sandbox, login_shell, start_sandbox
+from bottle_bwrap.sandbox import PORT, Content, Sandbox, login_shell, start_sandbox
 from bottle_bwrap.section import BwrapSection, bytes_of
 from bottle_bwrap.sidecar import ProcessSidecar, start_sidecar
 from bottle_bwrap.trust import TrustFiles
@@ -25,7 +25,7 @@ from bottle_bwrap.uids import Lease, lease_uids
 from claude_bottle.errors import LaunchError
 from claude_bottle.seam.environ import BIN, ca_environment, proxy_environment
 from claude_bottle.seam.owner import Launch
-from claude_bottle.seam.part import Program
+from claude_bottle.seam.part import Mount, Program
 from claude_bottle.seam.sidecar import Address, SidecarSpec
 from claude_bottle.seam.traits import Listen, Runs
 from claude_bottle.seam.witness import open_witness, own_addresses
@@ -38,10 +38,11 @@ SPARE = 16  # processes beside the agent's own that its control group must have 
 
 
 class Wants(NamedTuple):
-    """The agent's programs, and how the user is told of work that takes long."""
+    """The agent's programs, how the user is told of work that takes long, and what of this machine is seen inside."""
 
     programs: Sequence[Program]
     say: Callable[[str], None]
+    mounts: Sequence[Mount] = ()
 
 
 def say_nothing(_line: str) -> None:
@@ -115,7 +116,8 @@ class BwrapSite:
         """Start the sandbox, hand its listener to the sidecars, and return the bottle."""
         limits = find_limits(section, dropped=self._uid is not None)
         groups = self._make_groups(limits.parents, "", bytes_of(section.memory), section.processes + SPARE)
-        sandbox = start_sandbox(working_program(), section, self._trust, self._uid, limits.processes, self._programs)
+        content = Content(self._trust, self._programs, self._wants.mounts)
+        sandbox = start_sandbox(working_program(), section, content, self._uid, limits.processes)
         self._sandbox = sandbox
         self._stack.callback(sandbox.close)
         sandbox.accept_listener()

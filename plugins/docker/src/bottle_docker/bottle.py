@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal
 
-from bottle_docker.containers import USER, WORKSPACE
+from bottle_docker.containers import WORKSPACE
 from bottle_docker.engine import Engine
 from bottle_docker.execs import MOST, Feed, Place, copied, run_command, wrapped
 from bottle_docker.labels import Mark
@@ -66,6 +66,11 @@ class DockerBottle:
     def launch(self) -> str:
         """See `seam.bottle.Bottle`."""
         return self._mark.launch
+
+    @property
+    def pid(self) -> int:
+        """See `seam.bottle.BoundBottle`: the container's first process."""
+        return self._engine.first_process(self._container)
 
     @property
     def state(self) -> Literal["running", "stopped"]:
@@ -157,7 +162,11 @@ class DockerBottle:
         self._end()
 
     def _place(self, *, root: bool = False) -> Place:
-        return Place(self._engine, self._container, ROOT if root else USER, WORKSPACE)
+        if root and self._mark.bound:
+            raise UnavailableError(
+                f"{self.name} has no root: in the folder that is bound it would be this machine's own"
+            )
+        return Place(self._engine, self._container, ROOT if root else self._mark.agent, WORKSPACE)
 
     def _run(
         self,

@@ -1,6 +1,6 @@
 """The bodies of the two containers, as the engine's API takes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bottle_docker.execs import ENV_FILE
 from bottle_docker.labels import Mark
@@ -9,12 +9,12 @@ from bottle_docker.seccomp import seccomp_profile
 from bottle_docker.section import DockerSection, bytes_of
 from bottle_docker.sidecar import ROOT, UID
 from claude_bottle.seam.environ import BIN, BUNDLE, CA_FILE, ca_environment, proxy_environment
+from claude_bottle.seam.part import Mount
 from claude_bottle.seam.sidecar import SidecarSpec
 
-__all__ = ["CA_FOLDER", "CERTS", "HOME", "PORT", "PROXY", "USER", "WORKSPACE", "agent_body", "proxy_body"]
+__all__ = ["CA_FOLDER", "CERTS", "HOME", "PORT", "PROXY", "WORKSPACE", "agent_body", "proxy_body"]
 
 PROXY, PORT = "proxy", 3128
-USER = "1000:1000"
 HOME, WORKSPACE = "/home/agent", "/workspace"
 CERTS, CA_FOLDER = BUNDLE.rpartition("/")[0], CA_FILE.rpartition("/")[0]
 SCRATCH = ("/tmp", "/var/tmp")  # noqa: S108 - the bottle's own
@@ -30,16 +30,22 @@ FIRST = (
 
 
 def agent_body(
-    image: str, name: str, segment: Segment, section: DockerSection, mark: Mark, runtime: str | None
+    image: str,
+    name: str,
+    segment: Segment,
+    section: DockerSection,
+    mark: Mark,
+    runtime: str | None,
+    mounts: Sequence[Mount] = (),
 ) -> dict[str, object]:
     """Return the agent's container: it can write in its home, the workspace and memory, and reach the proxy alone."""
+    bound = {mount.target for mount in mounts}
     first = FIRST.format(rest="sleep infinity" if mark.detach else "cat")
-    size = bytes_of(section.tmp)
     memory = bytes_of(section.memory)
     return {
         "Image": image,
         "Hostname": name[:63],
-        "User": USER,
+        "User": mark.agent,
         "WorkingDir": WORKSPACE,
         "Entrypoint": ["/bin/sh", "-c"],
         "Cmd": [first],
@@ -57,18 +63,27 @@ def agent_body(
             "ReadonlyRootfs": section.read_only,
             "Runtime": runtime or "",
             "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
-            "Tmpfs": {
-                **dict.fromkeys(SCRATCH, f"rw,nosuid,nodev,exec,mode=1777,size={size}"),
-                "/run": "rw,nosuid,nodev,noexec,mode=0755,size=1m",
-                "/run/bottle": "rw,nosuid,nodev,noexec,mode=0755,uid=1000,gid=1000,size=4m",
-            },
-            "Mounts": [volume(path, mark) for path in (HOME, WORKSPACE, CERTS, CA_FOLDER)],
+            "Tmpfs": in_memory(bytes_of(section.tmp), mark.agent),
+            "Mounts": [
+                *(volume(path, mark) for path in (HOME, WORKSPACE, CERTS, CA_FOLDER) if path not in bound),
+                *(bind(mount) for mount in mounts),
+            ],
             "Dns": ["127.0.0.1"],
             "DnsOptions": ["timeout:1", "attempts:1"],
             "ExtraHosts": [f"{PROXY}:{segment.proxy}"],
             "NetworkMode": segment.network,
         },
         "NetworkingConfig": attached(segment.network, segment.agent),
+    }
+
+
+def in_memory(size: int, agent: str) -> Mapping[str, str]:
+    """Return the places of the agent's container that no disk has, `size` bytes of each where it may write."""
+    uid, _, gid = agent.partition(":")
+    return {
+        **dict.fromkeys(SCRATCH, f"rw,nosuid,nodev,exec,mode=1777,size={size}"),
+        "/run": "rw,nosuid,nodev,noexec,mode=0755,size=1m",
+        "/run/bottle": f"rw,nosuid,nodev,noexec,mode=0755,uid={uid},gid={gid},size=4m",
     }
 
 
@@ -122,6 +137,11 @@ def attached(network: str, address: str) -> dict[str, object]:
 def volume(path: str, mark: Mark) -> dict[str, object]:
     """Return a volume without a name, which goes when its container does; it begins with what the image has there."""
     return {"Type": "volume", "Target": path, "VolumeOptions": {"Labels": mark.labels("volume")}}
+
+
+def bind(mount: Mount) -> dict[str, object]:
+    """Return a mount of this machine's; the engine makes them by their depth, which is the plan's order too."""
+    return {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": not mount.write}
 
 
 def base_environment() -> Mapping[str, str]:

@@ -171,6 +171,11 @@ class Engine:
             state = self._client.inspect_container(container)["State"]
         return None if state["Running"] else int(state["ExitCode"])
 
+    def first_process(self, container: str) -> int:
+        """Return the pid of a container's first process, as the engine's machine counts."""
+        with answered(self.address):
+            return int(self._client.inspect_container(container)["State"]["Pid"])
+
     def running(self, container: str) -> bool:
         """Say whether a container is there and runs."""
         try:

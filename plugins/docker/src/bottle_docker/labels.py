@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from claude_bottle.seam.owner import Launch, Owner
 
-__all__ = ["BUILD", "BUILDER", "LAUNCH", "ROLE", "Mark", "Role", "builder"]
+__all__ = ["AGENT", "BUILD", "BUILDER", "LAUNCH", "ROLE", "Mark", "Role", "builder"]
 
 PREFIX = "claude-bottle."
 LAUNCH = f"{PREFIX}launch"
@@ -20,6 +20,9 @@ BUILDER = f"{PREFIX}builder"
 
 VERSION = "1"
 
+AGENT = "1000:1000"
+"""Who the agent is inside, as `UID:GID`, where nothing of this machine is bound."""
+
 Role = Literal["agent", "proxy", "network", "volume", "witness"]
 
 
@@ -29,7 +32,10 @@ def builder() -> str:
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """What the labels of one launch say. `user` is the uid of whoever started it."""
+    """What the labels of one launch say.
+
+    `user` is the uid of whoever started it; `bound` their `UID:GID` where a folder of theirs is bound, else empty.
+    """
 
     bottle: str
     slug: str
@@ -37,13 +43,25 @@ class Mark(Struct, frozen=True, kw_only=True):
     owner: Owner
     detach: bool = False
     user: int = -1
+    bound: str = ""
 
     @classmethod
-    def of(cls, launch: Launch, bottle: str, slug: str) -> "Mark":
+    def of(cls, launch: Launch, bottle: str, slug: str, bound: str = "") -> "Mark":
         """Return the mark of a launch of this user."""
         return cls(
-            bottle=bottle, slug=slug, launch=launch.label, owner=launch.owner, detach=launch.detach, user=os.getuid()
+            bottle=bottle,
+            slug=slug,
+            launch=launch.label,
+            owner=launch.owner,
+            detach=launch.detach,
+            user=os.getuid(),
+            bound=bound,
         )
+
+    @property
+    def agent(self) -> str:
+        """Who the agent is inside, as `UID:GID`."""
+        return self.bound or AGENT
 
     @property
     def ours(self) -> bool:
@@ -60,6 +78,7 @@ class Mark(Struct, frozen=True, kw_only=True):
             "launch": self.launch,
             "detach": "yes" if self.detach else "no",
             "user": str(self.user),
+            "bound": self.bound,
             "machine": self.owner.machine,
             "boot": self.owner.boot,
             "pid": str(self.owner.pid),
@@ -82,6 +101,7 @@ class Mark(Struct, frozen=True, kw_only=True):
                 owner=owner,
                 detach=found["detach"] == "yes",
                 user=int(found["user"]),
+                bound=found.get("bound", ""),
             )
         except (KeyError, ValueError):
             return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bottle_docker.section import DockerSection, bytes_of, section_problems
 from claude_bottle.declare import backend
-from claude_bottle.errors import Problem
+from claude_bottle.errors import Problem, ProblemsError
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import BottleSpec, Draft, check_memory
@@ -51,13 +51,18 @@ class DockerBackend:
     @hookimpl
     def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[DockerSection]:
         """Return the section, the names that will be claimed, and which image and limits hold."""
-        from bottle_docker.image import agent_recipe
+        from bottle_docker.image import agent_recipe, host_user
         from bottle_docker.images import tag_of
+        from bottle_docker.labels import AGENT
 
         section, slug = spec.section(DockerSection), spec.slug
         check_memory(bytes_of(section.memory), spec, draft, "docker")
         agent = draft.part(spec.agent_plugin)
-        image = section.image or tag_of(agent_recipe(agent.install, agent.programs) if agent else agent_recipe(()))
+        bound = os.getuid() != 0 and any(part.mounts for _, part in draft.parts)  # core refuses root's
+        if bound:
+            check_bind()
+        install, programs = (agent.install, agent.programs) if agent else ((), ())
+        image = section.image or tag_of(agent_recipe(install, programs, host_user() if bound else AGENT))
         limits = f"memory {section.memory}, {section.cpus:g} cpus, {section.processes} processes, /tmp {section.tmp}"
         beside = ", ".join(f"claude-bottle-{kind}-{slug}" for kind in ("internal", "egress", spec.proxy.name))
         return Part(
@@ -118,6 +123,15 @@ class DockerBackend:
         remove_leftovers(open_engine(), plan)
 
 
+def check_bind() -> None:
+    """ProblemsError if an engine answers from which this machine's folders are not seen, or not as this user."""
+    from bottle_docker.probe import bind_fault
+
+    if fault := bind_fault():
+        cure = "use an engine of this machine that keeps uids, --backend bwrap, or workspace: {mode: copy}"
+        raise ProblemsError([Problem(f"docker cannot bind a folder of this machine: {fault}", cure)])
+
+
 def engine_is_ours() -> bool:
     """Say whether this user may have put anything on an engine: somebody named one, or its socket lets them in."""
     from bottle_docker.address import find_address
@@ -149,4 +163,6 @@ def _connect(address: "Address", process: int) -> "Engine":
     return engine
 
 
-PLUGIN = backend(DockerBackend(), section=DockerSection, traits=BackendTraits(runs="image", unix=True, root=True))
+PLUGIN = backend(
+    DockerBackend(), section=DockerSection, traits=BackendTraits(runs="image", unix=True, root=True, bind=True)
+)

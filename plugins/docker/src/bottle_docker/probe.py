@@ -94,6 +94,19 @@ def known_runtimes() -> tuple[str, ...] | None:
         return None
 
 
+def bind_fault() -> str:
+    """Return why the engine cannot bind a folder for this user; empty if it can, or no engine answers."""
+    try:
+        address = find_address()
+        info = info_of(address) if address else {}
+    except UnavailableError:
+        return ""
+    if info and info.get("Name") != os.uname().nodename:
+        return f"the engine runs on {info.get('Name', '?')}"
+    options = " ".join(map(str, info.get("SecurityOptions") or ()))
+    return "the engine counts uids of its own" if "name=rootless" in options or "name=userns" in options else ""
+
+
 def broken(what: str, detail: str, cure: str | None) -> ProbeResult:
     """Return what is said of an engine that is there but cannot be used."""
     return ProbeResult(state="broken", findings=(Finding(what=what, ok=False, detail=detail, cure=cure),))

@@ -13,7 +13,7 @@ from bottle_docker.bottle import DockerBottle
 from bottle_docker.containers import PORT, PROXY, agent_body, proxy_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import exports
-from bottle_docker.image import agent_recipe, chosen_recipe, fetcher_recipe
+from bottle_docker.image import agent_recipe, chosen_recipe, fetcher_recipe, host_user
 from bottle_docker.images import Images
 from bottle_docker.labels import LAUNCH, Mark
 from bottle_docker.listing import Network
@@ -57,7 +57,7 @@ class DockerSite:
         self._engine = engine
         self._plan = plan
         self._section = plan.section(DockerSection)
-        self._mark = Mark.of(launch, plan.bottle, plan.slug)
+        self._mark = Mark.of(launch, plan.bottle, plan.slug, host_user() if plan.mounts else "")
         self._ended = Event()
         self._images = Images(engine, say, self._ended)
         self._pool = ThreadPoolExecutor(WORKERS, "docker")
@@ -165,15 +165,16 @@ class DockerSite:
         if self._plan.programs:
             self._images.ensure(fetcher_recipe())
         if self._section.image is None:
-            return self._images.ensure(agent_recipe(self._plan.install, self._plan.programs))
+            return self._images.ensure(agent_recipe(self._plan.install, self._plan.programs, self._mark.agent))
         chosen = self._images.ensure(self._section.image)
-        return self._images.ensure(chosen_recipe(self._engine.image_id(chosen) or chosen, self._plan.programs))
+        image = self._engine.image_id(chosen) or chosen
+        return self._images.ensure(chosen_recipe(image, self._plan.programs, self._mark.agent))
 
     def _make_agent(self, image: "Future[str]") -> Made:
         name, inside = image.result(), self._inside.result()
         made, container = self._create(
             f"claude-bottle-{self._mark.slug}",
-            lambda it: agent_body(name, it, inside, self._section, self._mark, self._plan.runtime),
+            lambda it: agent_body(name, it, inside, self._section, self._mark, self._plan.runtime, self._plan.mounts),
         )
         return Made(container, made, read_trust(self._engine, container, name))
 

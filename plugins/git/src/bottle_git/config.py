@@ -3,11 +3,12 @@
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from bottle_git.source import Repository
 from claude_bottle.errors import BottleError, UnavailableError
 
-__all__ = ["environment", "no_git", "object_form", "own_settings", "read_config"]
+__all__ = ["environment", "list_file", "no_git", "object_form", "own_settings", "read_config"]
 
 TRUE = {"", "true", "yes", "on", "1"}
 """How a configuration says yes; a key without a value is one too."""
@@ -47,8 +48,13 @@ def object_form(repository: Repository) -> str:
 
 
 def own_settings(repository: Repository) -> Iterator[tuple[str, str]]:
-    """Yield key and value of what stands in a repository's own file: nothing that it includes, nothing is run."""
-    words = ["--no-includes", "--file", str(repository.common / "config"), "--list", "-z"]
+    """Yield key and value of what stands in a repository's own file."""
+    yield from list_file(repository.common / "config")
+
+
+def list_file(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield key and value of what stands in a file of git's: nothing that it includes, nothing is run."""
+    words = ["--no-includes", "--file", str(file), "--list", "-z"]
     for row in read_config(words, environment(GIT_DIR="/nonexistent")).split("\0")[:-1]:
         key, _, value = row.partition("\n")
         yield key, value

@@ -19,7 +19,7 @@ from bottle_git.stream import Tar, streamed
 from claude_bottle.errors import BottleError, LaunchError
 from claude_bottle.seam.bottle import Bottle, ExecResult
 
-__all__ = ["bring_in"]
+__all__ = ["bring_in", "introduce"]
 
 BROUGHT = re.compile(r"refs/(heads|tags|remotes)/.")
 """What comes in: a stash or a note is nothing that a working tree shows."""
@@ -57,6 +57,14 @@ def bring_in(bottle: Bottle, folder: Path) -> None:
         _copy_folder(bottle, folder)
     else:
         _bring(bottle, repository, "")
+
+
+def introduce(bottle: Bottle, folder: Path) -> None:
+    """Tell git in a bottle who the user is, whose folder it finds at the workspace."""
+    repository = find_repository(folder)
+    if repository is not None:
+        name, mail = read_identity(repository)
+        done(bottle, bottle.exec(inside.INTRODUCE, env={"BOTTLE_NAME": name, "BOTTLE_MAIL": mail}))
 
 
 def _bring(bottle: Bottle, repository: Repository, at: str) -> None:

@@ -4,7 +4,7 @@
 of safety, for whatever runs there is confined, but so that a hook that hangs does not keep work from coming out.
 """
 
-__all__ = ["BEGIN", "CLEAR", "LAY", "NO_GIT", "NO_REPOSITORY", "SEND", "SNAPSHOT", "UNPACK", "UNREAD"]
+__all__ = ["BEGIN", "CLEAR", "INTRODUCE", "LAY", "NO_GIT", "NO_REPOSITORY", "SEND", "SNAPSHOT", "UNPACK", "UNREAD"]
 
 NO_GIT = 81
 NO_REPOSITORY = 82
@@ -20,15 +20,23 @@ g() {{ git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c gc.auto=0 -c s
 
 CLEAR = "find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +\n"
 
+IDENTITY = """
+if [ -n "$BOTTLE_NAME" ]; then git config --global user.name "$BOTTLE_NAME"; fi
+if [ -n "$BOTTLE_MAIL" ]; then git config --global user.email "$BOTTLE_MAIL"; fi
+"""
+
+INTRODUCE = f"{HEAD}set -e\n{IDENTITY}git config --global safe.directory '*'\n"
+"""For a workspace that is bound: there may be files of others in it."""
+
 LAY = (
     HEAD
     + """set -e
 mkdir -p "./$BOTTLE_AT"; cd "./$BOTTLE_AT"
 g init -q --template= --object-format="$BOTTLE_FORM" .
 tar -x -p -f -
-if [ -n "$BOTTLE_NAME" ]; then git config --global user.name "$BOTTLE_NAME"; fi
-if [ -n "$BOTTLE_MAIL" ]; then git config --global user.email "$BOTTLE_MAIL"; fi
-if [ -s .git/bottle/settings ]; then cat .git/bottle/settings >>.git/config; fi
+"""
+    + IDENTITY
+    + """if [ -s .git/bottle/settings ]; then cat .git/bottle/settings >>.git/config; fi
 g update-index -z --index-info <.git/bottle/index
 g -c checkout.workers=2 checkout-index -q -u -z --stdin <.git/bottle/clean
 if [ -s .git/bottle/filtered ]; then

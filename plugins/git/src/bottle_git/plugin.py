@@ -9,9 +9,10 @@ from claude_bottle.errors import BottleError, Problem
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import BottleSpec, Draft
-from claude_bottle.seam.part import Part
+from claude_bottle.seam.part import Mount, Part
 
 if TYPE_CHECKING:
+    from bottle_git.bind import Bound
     from bottle_git.held import Leftovers
     from claude_bottle.seam.bottle import Bottle
 
@@ -32,10 +33,9 @@ class Workspace:
 
         if spec.workspace is None or spec.cwd is None:
             return []
-        where = f"bottles.{spec.bottle}.workspace.mode"
-        if spec.workspace.mode == "bind":
-            return [Problem("a workspace cannot be bound yet", "mode: copy", where)]
         try:
+            if spec.workspace.mode == "bind":
+                return _bound(spec).problems
             found = find_repository(spec.cwd)
             if found is not None:
                 object_form(found)
@@ -52,20 +52,35 @@ class Workspace:
     def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[NoSection]:
         """Say what comes in."""
         del draft
-        lines = (("workspace", _line(spec.cwd)),) if spec.workspace and spec.cwd else ()
-        return Part(section=spec.section(NoSection), lines=lines)
+        section = spec.section(NoSection)
+        if spec.workspace is None or spec.cwd is None:
+            return Part(section=section)
+        if spec.workspace.mode == "copy":
+            return Part(section=section, lines=(("workspace", _line(spec.cwd)),))
+        mounts = _bound(spec).mounts
+        return Part(section=section, mounts=mounts, lines=(("workspace", _bound_line(spec.cwd, mounts)),))
 
     @hookimpl
     def provision_git(self, bottle: "Bottle", plan: Plan) -> None:
-        """Bring it in."""
-        from bottle_git.enter import bring_in
+        """Bring it in; where it is bound it is there, and is looked at before the agent is let in."""
+        if _is_bound(plan):
+            from bottle_git.aftermath import note
+            from bottle_git.enter import introduce
 
-        if plan.workspace and plan.cwd:
+            introduce(bottle, Path(plan.cwd))
+            note(bottle, Path(plan.cwd))
+        elif plan.workspace and plan.cwd:
+            from bottle_git.enter import bring_in
+
             bring_in(bottle, Path(plan.cwd))
 
     @hookimpl
     def collect(self, bottle: "Bottle", plan: Plan) -> Sequence[str]:
         """Bring out what was done: commits as a branch, the rest as one more commit on a branch of its own."""
+        if _is_bound(plan):
+            from bottle_git.aftermath import tell
+
+            return tell(bottle, Path(plan.cwd), plan.mounts)
         from bottle_git.leave import bring_out
 
         return bring_out(bottle, Path(plan.cwd)) if plan.workspace and plan.cwd else ()
@@ -73,6 +88,8 @@ class Workspace:
     @hookimpl
     def compare(self, bottle: "Bottle", plan: Plan) -> bytes:
         """Show both."""
+        if _is_bound(plan):
+            return b"The workspace is bound: what was done is in it already, and git shows it.\n"
         from bottle_git.leave import show
 
         return show(bottle, Path(plan.cwd)) if plan.workspace and plan.cwd else b""
@@ -90,6 +107,25 @@ class Workspace:
         from bottle_git.held import remove_leftovers
 
         remove_leftovers(plan)
+
+
+def _is_bound(plan: Plan) -> bool:
+    return plan.workspace is not None and plan.workspace.mode == "bind" and bool(plan.cwd)
+
+
+def _bound(spec: BottleSpec) -> "Bound":
+    from bottle_git.bind import bind_folder
+
+    return bind_folder(spec.cwd or Path(), spec.file)
+
+
+def _bound_line(folder: Path, mounts: Sequence[Mount]) -> str:
+    """Say what is bound, and what of it is protected."""
+    root = f"{folder.resolve()}/"
+    names = [it.source.removeprefix(root) for it in mounts if not (it.write or it.make)]
+    empty = [it.source.removeprefix(root) for it in mounts if it.make]
+    kinds = (("read-only", names), ("kept from being made", empty))
+    return "; ".join([f"{folder}, the folder itself", *(f"{kind}: {', '.join(it)}" for kind, it in kinds if it)])
 
 
 def _line(folder: Path) -> str:

@@ -1,11 +1,11 @@
 """What the user should look at before using what came back: files that some tool of this machine may execute."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bottle_git.scratch import Scratch
 
-__all__ = ["may_run", "review"]
+__all__ = ["listed", "may_run", "review"]
 
 SHOWN = 20
 """Files that are listed by name, of each kind."""
@@ -43,8 +43,14 @@ def review(scratch: Scratch, start: str, trees: Sequence[str]) -> list[str]:
     if not changed:
         return []
     there = {path for tree in trees for path in _paths(scratch.run("ls-tree", "-r", "-z", "--name-only", tree))}
+    return listed(changed, there - changed)
+
+
+def listed(changed: Collection[str], same: Collection[str]) -> list[str]:
+    """Return lines that name what changed and what is as it was; none where nothing changed."""
+    if not changed:
+        return []
     lines = ["look at these before you use it, for some tool may execute them:", f"  changed: {_named(changed)}"]
-    same = there - changed
     return [*lines, f"  as they were: {_named(same)}"] if same else lines
 
 
@@ -53,7 +59,7 @@ def _paths(listed: bytes) -> set[str]:
     return {path for path in paths if may_run(path)}
 
 
-def _named(paths: set[str]) -> str:
-    shown = sorted(paths)[:SHOWN]
+def _named(paths: Collection[str]) -> str:
+    shown = sorted(paths, key=lambda path: (not may_run(path), path))[:SHOWN]
     more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
     return ", ".join(shown) + more

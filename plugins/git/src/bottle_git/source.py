@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from claude_bottle.errors import BottleError
 
-__all__ = ["Repository", "find_repository", "open_repository", "read_small"]
+__all__ = ["Repository", "find_repository", "is_git_folder", "open_repository", "read_small"]
 
 LONGEST = 1 << 16
 
@@ -43,7 +43,7 @@ def open_repository(tree: Path) -> Repository | None:
     except OSError:
         return None
     if stat.S_ISDIR(kind):
-        return Repository(tree, dot, dot) if _is_git_folder(dot) else None
+        return Repository(tree, dot, dot) if is_git_folder(dot) else None
     if stat.S_ISREG(kind):
         return _pointed(tree, dot)
     raise BottleError(f"{dot} is neither a folder nor a file", "a workspace whose .git is a link is not brought in")
@@ -60,7 +60,7 @@ def _pointed(tree: Path, dot: Path) -> Repository | None:
     common = git
     if (git / "commondir").is_file():
         common = Path(git, os.fsdecode(read_small(git / "commondir").strip())).resolve()
-    if not _points_back(git, dot) or not _is_git_folder(common):
+    if not _points_back(git, dot) or not is_git_folder(common):
         hint = "git worktree repair, or git submodule absorbgitdirs, if it is yours"
         raise BottleError(f"{dot} points to {git}, which does not point back", hint)
     return Repository(tree, git, common)
@@ -76,7 +76,8 @@ def _points_back(git: Path, dot: Path) -> bool:
     return False
 
 
-def _is_git_folder(path: Path) -> bool:
+def is_git_folder(path: Path) -> bool:
+    """Say whether a folder is a repository's own."""
     return (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()
 
 

@@ -1,17 +1,20 @@
 """The agent's image as a recipe."""
 
 import base64
+import os
 from collections.abc import Sequence
 from importlib import resources
 from shlex import quote
 
 from bottle_docker.images import tag_of
+from bottle_docker.labels import AGENT
+from claude_bottle.errors import LaunchError
 from claude_bottle.seam.environ import BIN, PLACE
 from claude_bottle.seam.part import Package, Program
 from claude_bottle.seam.sidecar import Recipe
 from claude_bottle.seam.trust import read_bundle
 
-__all__ = ["agent_recipe", "chosen_recipe", "fetcher_recipe"]
+__all__ = ["agent_recipe", "chosen_recipe", "fetcher_recipe", "host_user"]
 
 NAME = "claude-bottle-agent"
 
@@ -39,18 +42,32 @@ def fetcher_recipe() -> Recipe:
     return Recipe(name=FETCHER, containerfile=FETCHING, authorities=read_bundle(()))
 
 
-def chosen_recipe(image_id: str, programs: Sequence[Program] = ()) -> Recipe:
+def host_user() -> str:
+    """Return who launches, as `UID:GID`: the agent, where a folder is bound, who is never root."""
+    if os.getuid() == 0:
+        raise LaunchError("root cannot bind a folder: no agent may have root's own uid")
+    return f"{os.getuid()}:{os.getgid()}"
+
+
+def chosen_recipe(image_id: str, programs: Sequence[Program] = (), user: str = AGENT) -> Recipe:
     """Return the recipe of an image that somebody else made, with the two folders in which an agent writes."""
     folders = "/home/agent /workspace"
-    steps = f"FROM {image_id}\nUSER root\nRUN mkdir -p {folders} && chown 1000:1000 {folders}\n"
+    steps = f"FROM {image_id}\nUSER root\nRUN mkdir -p {folders} && chown {user} {folders}\n"
     return _recipe(CHOSEN, steps, programs)
 
 
-def agent_recipe(install: Sequence[str], programs: Sequence[Program] = ()) -> Recipe:
-    """Return the recipe of an agent's image: the packaged base, and what the agent's plugin wants put in."""
+def agent_recipe(install: Sequence[str], programs: Sequence[Program] = (), user: str = AGENT) -> Recipe:
+    """Return the recipe of an agent's image: the packaged base, what the agent's plugin wants put in, its `UID:GID`."""
     base = resources.files(__name__).joinpath("Containerfile").read_text(encoding="utf-8")
     steps = base + "".join(f"RUN {command}\n" for command in install)
-    return _recipe(NAME, steps, programs, CLOSING)
+    return _recipe(NAME, steps, programs, CLOSING if user == AGENT else renumbered(user) + CLOSING)
+
+
+def renumbered(user: str) -> str:
+    """Return a step that gives the agent's account another `UID:GID`, which the image may have already."""
+    uid, _, gid = user.partition(":")
+    group, account = f"groupmod --non-unique --gid {gid} agent", f"usermod --non-unique --uid {uid} --gid {gid} agent"
+    return f"RUN {group} && {account} && chown -R agent:agent /home/agent /workspace\n"
 
 
 def _recipe(name: str, steps: str, programs: Sequence[Program], closing: str = "") -> Recipe:
