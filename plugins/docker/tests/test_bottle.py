@@ -60,6 +60,24 @@ def test_only_families_that_a_network_confines_can_be_had(start: Any, family: in
     assert bottle.exec(script.replace(f"{family},", "AF_UNIX,")).stdout == b"had"
 
 
+def test_its_limits_are_in_force(start: Any) -> None:
+    """K1: memory and cores, as the kernel has them, in either version of its control groups."""
+    bottle = start(DockerSection(memory="300m", cpus=0.5)).bottle
+    one = "cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us"
+    two = "cat memory.max; tr ' ' '\\n' <cpu.max"
+    found = bottle.exec(f"cd /sys/fs/cgroup && if [ -e memory ]; then {one}; else {two}; fi").stdout.split()
+    assert list(map(int, found)) == [300 << 20, 50_000, 100_000]
+
+
+def test_a_root_that_can_be_written_is_asked_for(start: Any) -> None:
+    """`docker.read_only: false` opens the image's own files to root inside, who owns them, and to nobody else."""
+    script = "touch /etc/new && echo made"
+    assert start(slug="closed").bottle.exec(script, root=True).stdout == b""
+    bottle = start(DockerSection(read_only=False), slug="open").bottle
+    assert bottle.exec(script).stdout == b""
+    assert bottle.exec(script, root=True).stdout == b"made\n"
+
+
 def test_root_inside_has_no_more_rights_and_no_secret(start: Any) -> None:
     """S20: it owns files, and that is all; what the agent can write is never read by it."""
     bottle = start(hidden={"TOKEN": "hidden-7a"}).bottle
@@ -142,23 +160,37 @@ def test_a_resolver_that_is_asked_on_the_host_is_no_bottle(
 
 
 def test_a_forwarded_value_is_in_no_record(start: Any, engine: Engine) -> None:
-    """S1, S2, S3: in no record of a container or a command, nor in the engine's folder; a planted one is found."""
-    hidden, planted = "hidden-" + os.urandom(6).hex(), "planted-" + os.urandom(6).hex()
-    launched = start(env={"PLANTED": "plain"}, hidden={"TOKEN": hidden})
-    assert launched.bottle.exec("echo $TOKEN").stdout.decode().strip() == hidden
-    container = launched.bottle._container
-    exec_id = engine.create_exec(container, ("true", planted), user="", stdin=False, tty=False, env={}, cwd="")
-    records = [ask(found_address(), f"/containers/{container}/json"), ask(found_address(), f"/exec/{exec_id}/json")]
-    text = json.encode(records).decode()
-    assert planted in text
-    assert hidden not in text
+    """S1, S2, S3: nor in the engine's folder, volumes and logs; one that is planted is found in each of them."""
+    hidden, planted = (f"{kind}-{os.urandom(6).hex()}" for kind in ("hidden", "planted"))
+    launched = start(slug="canary", hidden={"TOKEN": hidden})
+    assert launched.bottle.exec("echo $TOKEN; echo $TOKEN >&2").stdout.decode().strip() == hidden
+    body = {"Image": BASE, "Cmd": ["sh", "-c", "echo $PLANTED; sleep 60"], "Env": [f"PLANTED={planted}"]}
+    logged = {"LogConfig": {"Type": "json-file"}, "NetworkMode": "none"}
+    labels = {LAUNCH: launched.label}
+    other = engine.create(f"claude-bottle-planted-{os.getpid()}", {**body, "HostConfig": logged, "Labels": labels})
+    engine.start(other)
+    ours = [it.id for it in engine.containers(f"{LAUNCH}={launched.label}") if it.id != other]
+    assert len(ours) == 2
+    for container, value, found in [(other, planted, True), *((it, hidden, False) for it in ours)]:
+        command = f"echo {value if found else '$TOKEN'}"
+        given = {"user": "", "stdin": False, "tty": False, "env": {}, "cwd": ""}
+        exec_id = engine.create_exec(container, ("sh", "-c", command), **given)
+        for path in (f"/containers/{container}/json", f"/exec/{exec_id}/json"):
+            assert (value in json.encode(ask(found_address(), path)).decode()) is found, path
     assert hidden not in "".join(safe(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
-    folder = Path(ask(found_address(), "/info")["DockerRootDir"]) / "containers"
-    if os.access(folder, os.R_OK):
-        done = subprocess.run(["grep", "-rl", hidden, folder], capture_output=True, check=False)
-        assert done.stdout == b""
-        done = subprocess.run(["grep", "-rl", launched.bottle.name, folder], capture_output=True, check=False)
-        assert done.stdout != b""
+    folder = Path(ask(found_address(), "/info")["DockerRootDir"])
+    if not os.access(folder / "containers", os.R_OK):
+        pytest.skip("needs root of the engine's machine, to look into the engine's folder")
+    names = {path.name.removeprefix(f"{other}-") for path in holding(planted, folder)}
+    assert {"config.v2.json", "json.log"} <= names
+    assert holding(hidden, folder) == []
+
+
+def holding(text: str, folder: Path) -> list[Path]:
+    """Return the files of an engine about containers and volumes that hold a text."""
+    places = [folder / "containers", folder / "volumes"]
+    done = subprocess.run(["grep", "-rlaFf", "-", *places], input=text.encode(), capture_output=True, check=False)
+    return [Path(line) for line in done.stdout.decode().splitlines()]
 
 
 def safe(path: Path) -> str:
@@ -216,6 +248,32 @@ def test_the_ca_is_trusted_and_stays_so(start: Any) -> None:
     assert done.returncode == 0, done.stderr
     last = ca.decode().splitlines()[1]
     assert launched.bottle.exec(f"grep -cF '{last}' /etc/ssl/certs/ca-certificates.crt").stdout == b"1\n"
+
+
+def test_what_an_image_trusts_is_read_once(
+    start: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Kept by the image's id: the next launch of it does without, one of another image does not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    asked: list[str] = []
+    get_archive = Engine.get_archive
+
+    def counted(self: Engine, container: str, path: str) -> Any:
+        asked.append(path)
+        return get_archive(self, container, path)
+
+    monkeypatch.setattr(Engine, "get_archive", counted)
+    count = "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt"
+    for slug in ("first", "second"):
+        launched = start(slug=slug)
+        assert DockerBackend().provision_ca(launched.bottle, launched.plan, make_ca())
+        assert int(launched.bottle.exec(count).stdout) > 50
+        assert asked == ["/etc/ssl/certs/ca-certificates.crt"]
+    launched = start(DockerSection(image=BASE), slug="other")
+    assert len(asked) == 2
+    assert DockerBackend().provision_ca(launched.bottle, launched.plan, make_ca())
+    assert launched.bottle.exec(count).stdout == b"1\n"
+    assert engine.running(launched.bottle._container)
 
 
 def make_ca() -> bytes:
