@@ -260,7 +260,7 @@ def test_logs_of_an_ended_bottle_do_not_wait(user: User) -> None:
 def test_cleanup_lists_without_removing(user: User) -> None:
     """S30: `--dry-run` lists, and without a terminal nothing is removed unless `--yes` says so."""
     user.run("cleanup", "--yes")  # as above
-    (user.world / "kept").mkdir()
+    (user.world / "kept").mkdir(exist_ok=True)
     (user.world / "kept" / "leftover-1").touch()
     dry = user.run("cleanup", "--dry-run")
     assert (dry.returncode, dry.stdout) == (0, "stage: leftover leftover-1\n")
