@@ -1,12 +1,8 @@
 """A bottle on a real engine: how it is confined, that this is proved, and that nothing of it stays."""
 
 import os
-import socket
 import subprocess
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +10,10 @@ import pytest
 from msgspec import json
 
 from bottle_docker import site as site_module
-from bottle_docker.containers import agent_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import Command, Place, run_command
 from bottle_docker.labels import LAUNCH
-from bottle_docker.plugin import DockerBackend
+from bottle_docker.plugin import PLUGIN, DockerBackend
 from bottle_docker.probe import ask, found_address
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import DeadlineError, ProofError
@@ -104,59 +99,9 @@ def test_a_network_with_an_address_of_the_host_is_no_bottle(start: Any, monkeypa
     """N2: an internal network alone reaches the host, and then no agent starts."""
     monkeypatch.setattr(site_module, "isolation", plainly_internal)
     launched = start()
-    with pytest.raises(ProofError, match="reaches the host at"):
-        prove_isolation(launched.plan, launched.site, launched.bottle)
-
-
-@contextmanager
-def resolver(address: str) -> Generator[None]:
-    """Answer every question for a name with an address."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind((address, 53))
-        server.settimeout(0.1)
-        over = threading.Event()
-
-        def serve() -> None:
-            while not over.is_set():
-                try:
-                    question, peer = server.recvfrom(512)
-                except TimeoutError:
-                    continue
-                answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x05\x06\x07\x08"
-                end = question.index(b"\0", 12) + 5
-                server.sendto(question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:end] + answer, peer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-@pytest.mark.root
-def test_a_resolver_that_is_asked_on_the_host_is_no_bottle(
-    start: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """N7, CVE-2024-29018: where the engine's resolver asks another outside, names leave, and then no agent starts."""
-    (bridge,) = [it for it in engine.networks() if it.name == "bridge"]
-    address = site_module.default_gateways([bridge])[0]
-    body = agent_body
-
-    def leaking(*given: Any) -> dict[str, object]:
-        made: dict[str, Any] = body(*given)
-        made["HostConfig"]["Dns"] = [address]
-        return made
-
-    monkeypatch.setattr(site_module, "agent_body", leaking)
-    launched = start()
-    with resolver(address):
-        if not launched.bottle.look([], ["some.name.test"]).resolved[0]:
-            pytest.skip("this engine asks from inside the bottle's network alone: it has no such leak to show")
-        with pytest.raises(ProofError, match="resolver knows"):
-            prove_isolation(launched.plan, launched.site, launched.bottle)
-    assert launched.bottle.look([], ["some.name.test"]).resolved == (False,)
+    with pytest.raises(ProofError, match="reaches the host at") as caught:
+        prove_isolation(launched.plan, launched.site, launched.bottle, PLUGIN.backend_traits)
+    assert "com.docker.network.bridge.inhibit_ipv4" in str(caught.value.hint)
 
 
 def test_a_forwarded_value_is_in_no_record(start: Any, engine: Engine) -> None:
@@ -173,8 +118,8 @@ def test_a_forwarded_value_is_in_no_record(start: Any, engine: Engine) -> None:
     assert len(ours) == 2
     for container, value, found in [(other, planted, True), *((it, hidden, False) for it in ours)]:
         command = f"echo {value if found else '$TOKEN'}"
-        given = {"user": "", "stdin": False, "tty": False, "env": {}, "cwd": ""}
-        exec_id = engine.create_exec(container, ("sh", "-c", command), **given)
+        argv = ("sh", "-c", command)
+        exec_id = engine.create_exec(container, argv, user="", stdin=False, tty=False, env={}, cwd="")
         for path in (f"/containers/{container}/json", f"/exec/{exec_id}/json"):
             assert (value in json.encode(ask(found_address(), path)).decode()) is found, path
     assert hidden not in "".join(safe(path) for path in Path("/proc").glob("[0-9]*/cmdline"))

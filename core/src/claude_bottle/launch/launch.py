@@ -160,7 +160,7 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
         if ca is not None:
             _provision_ca(prepared, bottle, ca, console)
     with phase("proof"):
-        ask_maybe(backend, lambda: prove_isolation(plan, site, bottle))
+        ask_maybe(backend, lambda: prove_isolation(plan, site, bottle, backend.plugin.backend_traits))
     with phase("provision"):
         prompt = _provision(prepared, bottle, course.answers, watch.report)
     work = Work(prepared, bottle)

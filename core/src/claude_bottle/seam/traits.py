@@ -22,6 +22,8 @@ class BackendTraits(Struct, frozen=True, kw_only=True):
     `kernel`: one that is shared must be behind a seccomp filter; an own one is proved by its boot id.
     `unix`: it can carry a unix socket into the bottle. `root`: commands can run as root inside. Without `confines`
     nobody may start it: only the conformance kit's own, which runs what it is given on this machine, may say so.
+    `host_cure` and `name_cure` say which setting is at fault, and what to do, where the proof finds that a bottle
+    reaches the host or that its resolver knows a name of the host's.
     """
 
     runs: Runs
@@ -30,6 +32,8 @@ class BackendTraits(Struct, frozen=True, kw_only=True):
     unix: bool = False
     root: bool = False
     confines: bool = True
+    host_cure: str = "its network is not isolated here: bottle doctor"
+    name_cure: str = "its resolver asks others: bottle doctor"
 
 
 class ProxyTraits(Struct, frozen=True, kw_only=True):
