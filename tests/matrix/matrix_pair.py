@@ -23,7 +23,7 @@ from bottle_mitmproxy.image import proxy_recipe
 from bottle_pipelock.program import examine as find_pipelock
 from bottle_pipelock.section import IMAGE
 
-__all__ = ["ABSENT", "COLUMNS", "LACKS", "PAIRS", "Pair", "bridge_address", "is_listed"]
+__all__ = ["ABSENT", "COLUMNS", "CONTAINED", "LACKS", "PAIRS", "Pair", "bridge_address", "is_listed"]
 
 LACKS: Mapping[str, Mapping[str, str]] = {
     "mitmproxy": {},
@@ -129,6 +129,9 @@ PAIRS = tuple(Pair(backend, proxy) for proxy in ("mitmproxy", "pipelock") for ba
 COLUMNS = [
     pytest.param(pair, id=str(pair), marks=pytest.mark.pipelock if pair.proxy == "pipelock" else ()) for pair in PAIRS
 ]
+
+CONTAINED = [column for column in COLUMNS if not str(column.id).startswith("bwrap-")]
+"""Those on an engine."""
 
 
 def lacking(proxy: str, row: str) -> str:

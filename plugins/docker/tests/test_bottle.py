@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec import json
+from msgspec.structs import replace
 
 from bottle_docker import site as site_module
 from bottle_docker.engine import Engine
@@ -18,6 +19,8 @@ from bottle_docker.probe import ask, found_address
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import DeadlineError, ProofError
 from claude_bottle.launch.prove import prove_isolation
+from claude_bottle.manifest.types import Egress
+from claude_bottle.plan.spec import BottleSpec, Choice
 from claude_bottle.seam.bottle import Dial
 from claude_bottle.seam.sidecar import File
 
@@ -62,6 +65,28 @@ def test_its_limits_are_in_force(start: Any) -> None:
     two = "cat memory.max; tr ' ' '\\n' <cpu.max"
     found = bottle.exec(f"cd /sys/fs/cgroup && if [ -e memory ]; then {one}; else {two}; fi").stdout.split()
     assert list(map(int, found)) == [300 << 20, 50_000, 100_000]
+
+
+def test_a_runtime_is_the_engines_own_or_a_problem(open_site: Any) -> None:
+    """`runtime:` passes through; one that it does not have is told before anything is made, with those it has."""
+    spec = BottleSpec(
+        agent="a",
+        slug="a",
+        bottle="dev",
+        agent_plugin="shell",
+        backend=Choice("docker", "flag"),
+        proxy=Choice("stand-in", "flag"),
+        egress=Egress(),
+        folder=Path("/"),
+        sections=(("docker", DockerSection()),),
+    )
+    (problem,) = DockerBackend().validate(replace(spec, runtime="unheard-of"))
+    assert (problem.message, problem.where) == ("the engine has no runtime unheard-of", "bottles.dev.runtime")
+    assert "runc" in str(problem.hint)
+    assert DockerBackend().validate(replace(spec, runtime="runc")) == []
+    opened, _, _ = open_site(slug="runtime", runtime="runc")
+    container = opened.start({})._container
+    assert ask(found_address(), f"/containers/{container}/json")["HostConfig"]["Runtime"] == "runc"
 
 
 def test_a_root_that_can_be_written_is_asked_for(start: Any) -> None:
