@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import pytest
 from e2e_user import Bottle, Done, User
-from matrix_pair import LACKS, Pair, bridge_address
+from matrix_pair import Pair, bridge_address
 from model_server import ModelServer
 
 __all__ = ["INSTALL", "KEY", "OTHER", "TOKEN", "Company", "open_cache", "open_company"]
@@ -44,8 +43,7 @@ class Company(NamedTuple, Generic[M]):
 
     def needs(self, word: str) -> None:
         """Skip a test of what this pair's proxy declares that it cannot hold."""
-        if reason := LACKS[self.pair.proxy].get(word):
-            pytest.skip(f"{self.pair.proxy}: {reason}")
+        self.pair.holds(word)
 
     def start(self, *words: str, **how: Any) -> Done:
         """Start the agent with these words of its own."""

@@ -1,7 +1,7 @@
 """Every backend with every proxy that can run here: each test of this folder runs on each pair."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "plugins" / "mitmproxy" / "te
 
 from e2e_upstream import ALLOWED, Internet
 from e2e_user import Bottle, User
-from matrix_pair import COLUMNS, LACKS, Pair
+from matrix_pair import COLUMNS, Pair, is_listed
 
 
 @pytest.fixture(scope="session", params=COLUMNS)
@@ -64,9 +64,16 @@ def needs(pair: Pair, bottle: Bottle) -> Callable[[str], None]:
 @pytest.fixture
 def holds(pair: Pair) -> Callable[[str], None]:
     """Skip a test of what this pair's proxy declares that it cannot hold: a word of the list."""
+    return pair.holds
 
-    def check(word: str) -> None:
-        if reason := LACKS[pair.proxy].get(word):
-            pytest.skip(f"{pair.proxy}: {reason}")
 
-    return check
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a skip that no list has fail the run: what is not tested is written down, or it is tested."""
+    report = yield
+    match report.longrepr:
+        case (_, _, str(words)) if report.skipped and not is_listed(words.removeprefix("Skipped: ")):
+            report.outcome, report.longrepr = "failed", f"no list of tests/matrix/matrix_pair.py has this skip: {words}"
+        case _:
+            pass
+    return report

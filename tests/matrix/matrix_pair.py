@@ -1,6 +1,7 @@
 """A backend and a proxy that run together here, an upstream that both reach, and users who have chosen them."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
@@ -22,20 +23,41 @@ from bottle_mitmproxy.image import proxy_recipe
 from bottle_pipelock.program import examine as find_pipelock
 from bottle_pipelock.section import IMAGE
 
-__all__ = ["COLUMNS", "LACKS", "PAIRS", "Pair", "bridge_address"]
+__all__ = ["ABSENT", "COLUMNS", "CONTAINED", "LACKS", "PAIRS", "Pair", "bridge_address", "is_listed"]
 
 LACKS: Mapping[str, Mapping[str, str]] = {
     "mitmproxy": {},
     "pipelock": {
-        "explain": "the texts of its refusals are fixed (docs/pipelock.md)",
-        "figures": "its receipts have neither status nor bytes (docs/pipelock.md)",
-        "one level": "it has one action for all hosts that it opens (docs/pipelock.md)",
-        "websocket": "one cannot pass where TLS is opened (docs/pipelock.md)",
-        "inject": "it puts no credential in (docs/pipelock.md)",
-        "ports": "it has no rule for ports (docs/pipelock.md)",
+        "explain": "Refusals have fixed texts",
+        "figures": "Receipts have no figures",
+        "one level": "One action for everything that is opened",
+        "websocket": "WebSockets do not pass an opened tunnel",
+        "inject": "No credential is injected",
+        "ports": "Ports are not held",
     },
 }
-"""What a proxy declares that it cannot hold, by a word that its tests name, with the reason of the skip."""
+"""What a proxy declares that it cannot hold, by a word that its tests name: a row of that proxy's page in docs/."""
+
+ABSENT = (
+    r"(bwrap|docker) cannot run here: .*",
+    r"(pipelock|pasta|/dev/net/tun): .* \(.*\)",
+    r"the engine has no \S+: docker pull it",
+    r"needs root, for upstreams at the ports 443 and 80",
+    r"needs root, to look into the engine's folder",
+    r"needs root \(sudo make pytest\)",
+    r"needs an address of this machine that is not its primary one: .*",
+    r"needs an engine at a socket of this machine, not at .*",
+    r"no engine takes part",
+    r"no sshd on this machine: apt-get install openssh-server",
+    r"\S+ is not in this machine's /usr: apt-get install it",
+    r"this machine's /usr/bin/python3 has no (requests|pip): .*",
+    r"this machine has no /\S+: apt-get install ca-certificates",
+    r"this machine cannot listen at .*; switch IPv6 on",
+    r"this machine does not resolve its own name, .*",
+    r"node [0-9.]+: only from 24 on does its fetch know a proxy",
+    r"pipelock takes minutes for the corpus: make corpus",
+)
+"""Skips for want of something on this machine, each of which says what it is."""
 
 TOOLS = "apt-get update && apt-get install -y --no-install-recommends nodejs python3 python3-pip python3-requests"
 
@@ -53,6 +75,11 @@ class Pair(NamedTuple):
     def contained(self) -> bool:
         """Whether proxy and agent are containers, and not processes of this machine."""
         return self.backend == "docker"
+
+    def holds(self, word: str) -> None:
+        """Skip a test of what this pair's proxy declares that it cannot hold: a word of the list."""
+        if row := LACKS[self.proxy].get(word):
+            pytest.skip(lacking(self.proxy, row))
 
     def check(self) -> None:
         """Skip what cannot run here, with the reason and the cure."""
@@ -102,6 +129,21 @@ PAIRS = tuple(Pair(backend, proxy) for proxy in ("mitmproxy", "pipelock") for ba
 COLUMNS = [
     pytest.param(pair, id=str(pair), marks=pytest.mark.pipelock if pair.proxy == "pipelock" else ()) for pair in PAIRS
 ]
+
+CONTAINED = [column for column in COLUMNS if not str(column.id).startswith("bwrap-")]
+"""Those on an engine."""
+
+
+def lacking(proxy: str, row: str) -> str:
+    """Return the reason of a skip."""
+    return f"{proxy}: {row} (docs/{proxy}.md)"
+
+
+def is_listed(reason: str) -> bool:
+    """Say whether a skip is one of a list: of what a proxy lacks, or of what a machine may be without."""
+    return reason in {lacking(proxy, row) for proxy, rows in LACKS.items() for row in rows.values()} or any(
+        re.fullmatch(pattern, reason, re.DOTALL) for pattern in ABSENT
+    )
 
 
 def bridge_address() -> str:

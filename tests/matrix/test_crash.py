@@ -8,13 +8,13 @@ import time
 import pytest
 from e2e_suicide import PHASES, SUICIDE
 from e2e_user import User, wait_until
-from matrix_pair import Pair
+from matrix_pair import CONTAINED, Pair
 
 from bottle_docker.labels import LAUNCH, ROLE, Mark
 from bottle_docker.plugin import open_engine
 
-pytestmark = pytest.mark.parametrize("pair", [Pair("docker", "mitmproxy")], indirect=True, ids=str)
-"""One proxy on an engine stands for all; tests/e2e/test_crash.py has the embedded set."""
+pytestmark = pytest.mark.parametrize("pair", CONTAINED, indirect=True)
+"""tests/e2e/test_crash.py has the embedded set."""
 
 START = ("start", "reviewer", "--file", "bottle.yaml", "--yes")
 

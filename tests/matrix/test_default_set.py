@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from e2e_user import User
-from matrix_pair import COLUMNS, Pair
+from matrix_pair import CONTAINED, Pair
 
-CONTAINED = [column for column in COLUMNS if not str(column.id).startswith("bwrap-")]
 pytestmark = pytest.mark.parametrize("pair", CONTAINED, indirect=True)
 """tests/e2e/test_readme.py has the embedded set."""
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from e2e_upstream import ALLOWED, OTHER, Internet
 from e2e_user import Bottle, User
-from matrix_pair import LACKS, Pair
+from matrix_pair import Pair
 
 from bottle_docker.labels import LAUNCH
 from bottle_docker.plugin import open_engine
@@ -37,8 +37,7 @@ def manifest(user: User, internet: Internet) -> None:
 @pytest.fixture(scope="module")
 def held(pair: Pair, internet: Internet) -> Iterator[Held]:
     """Start it once; every test looks at the same."""
-    if reason := LACKS[pair.proxy].get("inject"):
-        pytest.skip(f"{pair.proxy}: {reason}")
+    pair.holds("inject")
     someone = pair.user(internet)
     manifest(someone, internet)
     value, file = f"canary-{secrets.token_hex(20)}", someone.home / "token"

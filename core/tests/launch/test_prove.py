@@ -13,9 +13,10 @@ from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice
 from claude_bottle.seam.bottle import Dial, Sightings
 from claude_bottle.seam.sidecar import Address, Outpost
-from claude_bottle.seam.traits import Listen
+from claude_bottle.seam.traits import BackendTraits, Listen
 
 REFUSED = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+TRAITS = BackendTraits(runs="process", host_cure="its network is open", name_cure="its resolver is open")
 PLAN = Plan(
     agent="a",
     bottle="b",
@@ -56,7 +57,7 @@ class View:
 
 def prove(view: View) -> None:
     """Run the proof."""
-    prove_isolation(PLAN, cast("Any", view), cast("Any", view))
+    prove_isolation(PLAN, cast("Any", view), cast("Any", view), TRAITS)
 
 
 def test_an_isolated_bottle_passes() -> None:
@@ -67,18 +68,19 @@ def test_an_isolated_bottle_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "message"),
+    ("view", "message", "hint"),
     [
-        pytest.param(View(outside=b""), "reaches the host", id="witness"),
-        pytest.param(View(resolves=True), "resolver knows", id="resolver"),
-        pytest.param(View(proxy=None), "does not refuse as it should", id="no proxy"),
-        pytest.param(View(proxy=b"HTTP/1.1 200 OK\r\n\r\n"), "does not refuse as it should", id="open proxy"),
+        pytest.param(View(outside=b""), "reaches the host", TRAITS.host_cure, id="witness"),
+        pytest.param(View(resolves=True), "resolver knows", TRAITS.name_cure, id="resolver"),
+        pytest.param(View(proxy=None), "does not refuse as it should", None, id="no proxy"),
+        pytest.param(View(proxy=b"HTTP/1.1 200 OK\r\n\r\n"), "does not refuse as it should", None, id="open proxy"),
     ],
 )
-def test_without_proof_there_is_no_agent(view: View, message: str) -> None:
-    """N1, N2, N7: whatever is seen that should not be, or missing that should be there, is an error."""
-    with pytest.raises(ProofError, match=message):
+def test_without_proof_there_is_no_agent(view: View, message: str, hint: str | None) -> None:
+    """N1, N2, N7: what is seen that should not be, or missing that should be there, is an error with the cure."""
+    with pytest.raises(ProofError, match=message) as caught:
         prove(view)
+    assert caught.value.hint == hint
 
 
 def test_a_witness_that_does_not_answer_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,13 +56,14 @@ Start = Callable[..., Launched]
 OpenSite = Callable[..., tuple[DockerSite, Plan, str]]
 
 
-def make_plan(section: DockerSection, slug: str) -> Plan:
+def make_plan(section: DockerSection, slug: str, runtime: str | None = None) -> Plan:
     """Return the smallest plan that a bottle can be started from."""
     return Plan(
         agent=slug,
         bottle="dev",
         slug=slug,
         agent_plugin="shell",
+        runtime=runtime,
         backend=Choice("docker", "flag"),
         proxy=Choice("stand-in", "flag"),
         egress=EgressPlan(rules=(), dlp_action="block"),
@@ -90,11 +91,14 @@ def engine() -> Generator[Engine]:
 
 @pytest.fixture
 def open_site(engine: Engine) -> Generator[OpenSite]:
-    """Open sites that are closed at the end: `open_site(section=None, slug="test")`."""
+    """Open sites that are closed at the end: `open_site(section=None, slug="test", runtime=None)`."""
     with ExitStack() as stack:
 
-        def begin(section: DockerSection | None = None, slug: str = "test") -> tuple[DockerSite, Plan, str]:
-            plan, label = make_plan(section or DockerSection(), f"{slug}-{os.getpid()}"), secrets.token_hex(8)
+        def begin(
+            section: DockerSection | None = None, slug: str = "test", runtime: str | None = None
+        ) -> tuple[DockerSite, Plan, str]:
+            plan = make_plan(section or DockerSection(), f"{slug}-{os.getpid()}", runtime)
+            label = secrets.token_hex(8)
             site = BACKEND.open_site(plan, Launch(label=label, owner=Owner.current()), say)
             stack.callback(site.close)
             return site, plan, label

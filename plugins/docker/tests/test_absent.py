@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,19 @@ def test_a_stopped_engine_is_said(left: Path) -> None:
     for hook in (DockerBackend().list_bottles, DockerBackend().plan_cleanup):
         with pytest.raises(UnavailableError, match=f"{left} does not answer: Connection refused"):
             hook()
+
+
+def test_cleanup_does_not_say_that_nothing_is_left(left: Path, tmp_path: Path) -> None:
+    """Of what it could not see; and it does not end as if all were well."""
+    folders = {f"XDG_{name}": str(tmp_path) for name in ("CONFIG_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR")}
+    command = [Path(sys.executable).with_name("bottle"), "cleanup", "--dry-run"]
+    done = subprocess.run(
+        command, env={**os.environ, **folders, "DOCKER_HOST": f"unix://{left}"}, capture_output=True, check=False
+    )
+    said = done.stderr.decode().splitlines()
+    assert f"warning: docker: the engine at unix://{left} does not answer" in said[0]
+    assert "nothing is left over" not in said
+    assert done.returncode == 1
 
 
 def test_no_engine_has_nothing(left: Path) -> None:

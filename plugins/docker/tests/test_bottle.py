@@ -1,28 +1,26 @@
 """A bottle on a real engine: how it is confined, that this is proved, and that nothing of it stays."""
 
 import os
-import socket
 import subprocess
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import json
+from msgspec.structs import replace
 
 from bottle_docker import site as site_module
-from bottle_docker.containers import agent_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import Command, Place, run_command
 from bottle_docker.labels import LAUNCH
-from bottle_docker.plugin import DockerBackend
+from bottle_docker.plugin import PLUGIN, DockerBackend
 from bottle_docker.probe import ask, found_address
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import DeadlineError, ProofError
 from claude_bottle.launch.prove import prove_isolation
+from claude_bottle.manifest.types import Egress
+from claude_bottle.plan.spec import BottleSpec, Choice
 from claude_bottle.seam.bottle import Dial
 from claude_bottle.seam.sidecar import File
 
@@ -60,6 +58,46 @@ def test_only_families_that_a_network_confines_can_be_had(start: Any, family: in
     assert bottle.exec(script.replace(f"{family},", "AF_UNIX,")).stdout == b"had"
 
 
+def test_its_limits_are_in_force(start: Any) -> None:
+    """K1: memory and cores, as the kernel has them, in either version of its control groups."""
+    bottle = start(DockerSection(memory="300m", cpus=0.5)).bottle
+    one = "cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us"
+    two = "cat memory.max; tr ' ' '\\n' <cpu.max"
+    found = bottle.exec(f"cd /sys/fs/cgroup && if [ -e memory ]; then {one}; else {two}; fi").stdout.split()
+    assert list(map(int, found)) == [300 << 20, 50_000, 100_000]
+
+
+def test_a_runtime_is_the_engines_own_or_a_problem(open_site: Any) -> None:
+    """`runtime:` passes through; one that it does not have is told before anything is made, with those it has."""
+    spec = BottleSpec(
+        agent="a",
+        slug="a",
+        bottle="dev",
+        agent_plugin="shell",
+        backend=Choice("docker", "flag"),
+        proxy=Choice("stand-in", "flag"),
+        egress=Egress(),
+        folder=Path("/"),
+        sections=(("docker", DockerSection()),),
+    )
+    (problem,) = DockerBackend().validate(replace(spec, runtime="unheard-of"))
+    assert (problem.message, problem.where) == ("the engine has no runtime unheard-of", "bottles.dev.runtime")
+    assert "runc" in str(problem.hint)
+    assert DockerBackend().validate(replace(spec, runtime="runc")) == []
+    opened, _, _ = open_site(slug="runtime", runtime="runc")
+    container = opened.start({})._container
+    assert ask(found_address(), f"/containers/{container}/json")["HostConfig"]["Runtime"] == "runc"
+
+
+def test_a_root_that_can_be_written_is_asked_for(start: Any) -> None:
+    """`docker.read_only: false` opens the image's own files to root inside, who owns them, and to nobody else."""
+    script = "touch /etc/new && echo made"
+    assert start(slug="closed").bottle.exec(script, root=True).stdout == b""
+    bottle = start(DockerSection(read_only=False), slug="open").bottle
+    assert bottle.exec(script).stdout == b""
+    assert bottle.exec(script, root=True).stdout == b"made\n"
+
+
 def test_root_inside_has_no_more_rights_and_no_secret(start: Any) -> None:
     """S20: it owns files, and that is all; what the agent can write is never read by it."""
     bottle = start(hidden={"TOKEN": "hidden-7a"}).bottle
@@ -86,79 +124,43 @@ def test_a_network_with_an_address_of_the_host_is_no_bottle(start: Any, monkeypa
     """N2: an internal network alone reaches the host, and then no agent starts."""
     monkeypatch.setattr(site_module, "isolation", plainly_internal)
     launched = start()
-    with pytest.raises(ProofError, match="reaches the host at"):
-        prove_isolation(launched.plan, launched.site, launched.bottle)
-
-
-@contextmanager
-def resolver(address: str) -> Generator[None]:
-    """Answer every question for a name with an address."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind((address, 53))
-        server.settimeout(0.1)
-        over = threading.Event()
-
-        def serve() -> None:
-            while not over.is_set():
-                try:
-                    question, peer = server.recvfrom(512)
-                except TimeoutError:
-                    continue
-                answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x05\x06\x07\x08"
-                end = question.index(b"\0", 12) + 5
-                server.sendto(question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:end] + answer, peer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-@pytest.mark.root
-def test_a_resolver_that_is_asked_on_the_host_is_no_bottle(
-    start: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """N7, CVE-2024-29018: where the engine's resolver asks another outside, names leave, and then no agent starts."""
-    (bridge,) = [it for it in engine.networks() if it.name == "bridge"]
-    address = site_module.default_gateways([bridge])[0]
-    body = agent_body
-
-    def leaking(*given: Any) -> dict[str, object]:
-        made: dict[str, Any] = body(*given)
-        made["HostConfig"]["Dns"] = [address]
-        return made
-
-    monkeypatch.setattr(site_module, "agent_body", leaking)
-    launched = start()
-    with resolver(address):
-        if not launched.bottle.look([], ["some.name.test"]).resolved[0]:
-            pytest.skip("this engine asks from inside the bottle's network alone: it has no such leak to show")
-        with pytest.raises(ProofError, match="resolver knows"):
-            prove_isolation(launched.plan, launched.site, launched.bottle)
-    assert launched.bottle.look([], ["some.name.test"]).resolved == (False,)
+    with pytest.raises(ProofError, match="reaches the host at") as caught:
+        prove_isolation(launched.plan, launched.site, launched.bottle, PLUGIN.backend_traits)
+    assert "com.docker.network.bridge.inhibit_ipv4" in str(caught.value.hint)
 
 
 def test_a_forwarded_value_is_in_no_record(start: Any, engine: Engine) -> None:
-    """S1, S2, S3: in no record of a container or a command, nor in the engine's folder; a planted one is found."""
-    hidden, planted = "hidden-" + os.urandom(6).hex(), "planted-" + os.urandom(6).hex()
-    launched = start(env={"PLANTED": "plain"}, hidden={"TOKEN": hidden})
-    assert launched.bottle.exec("echo $TOKEN").stdout.decode().strip() == hidden
-    container = launched.bottle._container
-    exec_id = engine.create_exec(container, ("true", planted), user="", stdin=False, tty=False, env={}, cwd="")
-    records = [ask(found_address(), f"/containers/{container}/json"), ask(found_address(), f"/exec/{exec_id}/json")]
-    text = json.encode(records).decode()
-    assert planted in text
-    assert hidden not in text
+    """S1, S2, S3: nor in the engine's folder, volumes and logs; one that is planted is found in each of them."""
+    hidden, planted = (f"{kind}-{os.urandom(6).hex()}" for kind in ("hidden", "planted"))
+    launched = start(slug="canary", hidden={"TOKEN": hidden})
+    assert launched.bottle.exec("echo $TOKEN; echo $TOKEN >&2").stdout.decode().strip() == hidden
+    body = {"Image": BASE, "Cmd": ["sh", "-c", "echo $PLANTED; sleep 60"], "Env": [f"PLANTED={planted}"]}
+    logged = {"LogConfig": {"Type": "json-file"}, "NetworkMode": "none"}
+    labels = {LAUNCH: launched.label}
+    other = engine.create(f"claude-bottle-planted-{os.getpid()}", {**body, "HostConfig": logged, "Labels": labels})
+    engine.start(other)
+    ours = [it.id for it in engine.containers(f"{LAUNCH}={launched.label}") if it.id != other]
+    assert len(ours) == 2
+    for container, value, found in [(other, planted, True), *((it, hidden, False) for it in ours)]:
+        command = f"echo {value if found else '$TOKEN'}"
+        argv = ("sh", "-c", command)
+        exec_id = engine.create_exec(container, argv, user="", stdin=False, tty=False, env={}, cwd="")
+        for path in (f"/containers/{container}/json", f"/exec/{exec_id}/json"):
+            assert (value in json.encode(ask(found_address(), path)).decode()) is found, path
     assert hidden not in "".join(safe(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
-    folder = Path(ask(found_address(), "/info")["DockerRootDir"]) / "containers"
-    if os.access(folder, os.R_OK):
-        done = subprocess.run(["grep", "-rl", hidden, folder], capture_output=True, check=False)
-        assert done.stdout == b""
-        done = subprocess.run(["grep", "-rl", launched.bottle.name, folder], capture_output=True, check=False)
-        assert done.stdout != b""
+    folder = Path(ask(found_address(), "/info")["DockerRootDir"])
+    if not os.access(folder / "containers", os.R_OK):
+        pytest.skip("needs root of the engine's machine, to look into the engine's folder")
+    names = {path.name.removeprefix(f"{other}-") for path in holding(planted, folder)}
+    assert {"config.v2.json", "json.log"} <= names
+    assert holding(hidden, folder) == []
+
+
+def holding(text: str, folder: Path) -> list[Path]:
+    """Return the files of an engine about containers and volumes that hold a text."""
+    places = [folder / "containers", folder / "volumes"]
+    done = subprocess.run(["grep", "-rlaFf", "-", *places], input=text.encode(), capture_output=True, check=False)
+    return [Path(line) for line in done.stdout.decode().splitlines()]
 
 
 def safe(path: Path) -> str:
@@ -216,6 +218,32 @@ def test_the_ca_is_trusted_and_stays_so(start: Any) -> None:
     assert done.returncode == 0, done.stderr
     last = ca.decode().splitlines()[1]
     assert launched.bottle.exec(f"grep -cF '{last}' /etc/ssl/certs/ca-certificates.crt").stdout == b"1\n"
+
+
+def test_what_an_image_trusts_is_read_once(
+    start: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Kept by the image's id: the next launch of it does without, one of another image does not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    asked: list[str] = []
+    get_archive = Engine.get_archive
+
+    def counted(self: Engine, container: str, path: str) -> Any:
+        asked.append(path)
+        return get_archive(self, container, path)
+
+    monkeypatch.setattr(Engine, "get_archive", counted)
+    count = "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt"
+    for slug in ("first", "second"):
+        launched = start(slug=slug)
+        assert DockerBackend().provision_ca(launched.bottle, launched.plan, make_ca())
+        assert int(launched.bottle.exec(count).stdout) > 50
+        assert asked == ["/etc/ssl/certs/ca-certificates.crt"]
+    launched = start(DockerSection(image=BASE), slug="other")
+    assert len(asked) == 2
+    assert DockerBackend().provision_ca(launched.bottle, launched.plan, make_ca())
+    assert launched.bottle.exec(count).stdout == b"1\n"
+    assert engine.running(launched.bottle._container)
 
 
 def make_ca() -> bytes:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -18,7 +20,7 @@ from bottle_docker.address import Address
 from bottle_docker.archive import pack_archive
 from bottle_docker.containers import agent_body
 from bottle_docker.engine import Engine
-from bottle_docker.images import Images
+from bottle_docker.images import Images, digest_of, tag_of
 from bottle_docker.labels import BUILD, BUILDER, LAUNCH, Mark, builder
 from bottle_docker.leftover import find_bottles, find_leftovers, remove_leftovers
 from bottle_docker.networks import Segment, make_network
@@ -27,7 +29,7 @@ from bottle_docker.section import DockerSection
 from bottle_docker.site import sweep
 from claude_bottle.errors import ImageError, LaunchError, NameTakenError, UnavailableError
 from claude_bottle.seam.owner import Owner
-from claude_bottle.seam.sidecar import Recipe
+from claude_bottle.seam.sidecar import Recipe, SidecarSpec
 
 BASE = "debian:bookworm-slim"
 HERE = {"ApiVersion": "1.41", "Os": "linux", "Version": "20.10"}
@@ -82,6 +84,13 @@ def test_where_no_subnet_is_free_that_is_said(start: Any) -> None:
     with pytest.raises(LaunchError, match=r"no subnet of 10\.213\.255\.240/28 is free") as caught:
         start(section, "second")
     assert "subnets:" in str(caught.value.hint)
+
+
+def test_a_route_of_this_machine_is_no_subnet(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that it reaches otherwise, a VPN's, stays within its reach."""
+    monkeypatch.setattr(site, "host_routes", lambda: [IPv4Network("10.213.255.224/30")])
+    with pytest.raises(LaunchError, match=r"no subnet of 10\.213\.255\.224/28 is free"):
+        start(DockerSection(subnets="10.213.255.224/28"), "routed")
 
 
 def test_a_subnet_that_is_taken_after_the_look_moves_on(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +188,34 @@ def test_a_build_is_given_up_with_its_launch(engine: Engine) -> None:
     assert time.monotonic() - begin < 60
     # The engine may start a step's container just after it was told to give up: that one is a leftover.
     assert wait_for(lambda: cleaned(engine))
+
+
+BUILDING = """
+import sys
+from threading import Event
+from bottle_docker.images import Images, digest_of, tag_of
+from bottle_docker.plugin import open_engine
+from claude_bottle.seam.sidecar import Recipe
+recipe = Recipe(name=sys.argv[1], containerfile=sys.argv[2])
+Images(open_engine(), lambda line: print(line, flush=True), Event()).ensure(recipe)
+"""
+
+
+def test_a_build_that_is_killed_is_a_leftover(engine: Engine) -> None:
+    """S14, S30: SIGKILL while an image is built; `cleanup` then leaves neither a step's container nor a layer."""
+    recipe = Recipe(
+        name="claude-bottle-test-killed",
+        containerfile=f"FROM {BASE}\nRUN echo half >/half-{os.urandom(4).hex()}\nRUN sleep 300\n",
+    )
+    words = [sys.executable, "-c", BUILDING, recipe.name, recipe.containerfile]
+    label = f"{BUILD}={digest_of(recipe)}"
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert any(b"sleep" in line for line in process.stdout)
+        assert find_leftovers(engine).builds == ()
+        process.kill()
+    assert wait_for(lambda: cleaned(engine) and not engine.containers(label) and not engine.dangling_images(label))
+    assert engine.image_id(tag_of(recipe)) is None
 
 
 def cleaned(engine: Engine) -> bool:
@@ -297,6 +334,37 @@ def test_an_engine_that_dies_on_the_way_is_told(
     assert len(engine.containers(f"{LAUNCH}={launched.label}")) == 2
     launched.site._engine = engine
     sweep(engine, launched.label)
+
+
+@pytest.mark.parametrize("call", ["create_network", "create", "put_archive", "attach", "start"])
+def test_an_engine_that_dies_during_a_launch_is_told(
+    engine: Engine, open_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Wherever it is then; whoever ends the launch is told too, and the next `cleanup` finds what is left."""
+    with relay(engine.address, tmp_path / "engine") as cut:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'engine'}")
+        whole = getattr(Engine, call)
+
+        def last(self: Engine, *given: Any, **named: Any) -> Any:
+            cut.set()
+            return whole(self, *given, **named)
+
+        opened, _, label = open_site(slug="dying")
+        monkeypatch.setattr(Engine, call, last)
+        opened.run(SidecarSpec(argv=("/bin/sleep", "60"), image=BASE))
+        with pytest.raises(UnavailableError, match=r"does not answer|broke off"):
+            opened.start({})
+        with pytest.raises(UnavailableError, match="does not answer"):
+            opened.close()
+    opened._engine = engine
+
+    def swept() -> bool:
+        with suppress(NameTakenError):  # a volume of a container that the engine was still making
+            sweep(engine, label)
+        mark = f"{LAUNCH}={label}"
+        return not [*engine.containers(mark), *engine.networks(mark), *engine.volumes(mark)]
+
+    assert wait_for(swept)
 
 
 def test_a_failure_half_way_is_swept(engine: Engine, open_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,16 @@ def test_a_credential_is_refused_under_block(
     assert TOKEN not in repr(event)
 
 
+def test_plain_http_of_a_host_that_is_not_opened_is_scanned(proxy: Running, plain: Upstream) -> None:
+    """S4: the model's host is one of those; a credential without TLS is a 403 there too, and what is clean arrives."""
+    answer = proxy.client.http("opaque.test", plain.port, "/post", method="POST", body=TOKEN.encode())
+    assert (answer.status, plain.seen) == (403, [])
+    assert proxy.client.http("opaque.test", plain.port, "/post", method="POST", body=b"clean").status == 200
+    refused, passed = proxy.await_events(2)
+    assert (refused.verdict, refused.rule, refused.host) == ("deny", "dlp", "opaque.test")
+    assert (passed.verdict, passed.host) == ("allow", "opaque.test")
+
+
 @pytest.mark.parametrize(
     "more",
     [{"method": "POST", "body": TOKEN.encode()}, {"headers": {"Authorization": f"Bearer {TOKEN}"}}],

@@ -22,6 +22,9 @@ __all__ = ["command"]
 DEADLINE = 120.0
 """Seconds that a plugin may take to remove what it listed."""
 
+LOOK = 20.0
+"""Seconds that it may take to look: an engine that is busy has much to clean up, too."""
+
 
 @click.command("cleanup")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -31,25 +34,26 @@ DEADLINE = 120.0
 def command(*, yes: bool, dry_run: bool, debug: bool) -> int:
     """Remove what launches left that did not end by themselves: never a live bottle, nor another machine's."""
     del debug
-    found = _find()
+    found, silent = _find()
     own = _own()
+    outcome = FAILED if silent else 0
     if not found and not own:
-        say("nothing is left over")
-        return 0
+        say("nothing else is left over" if silent else "nothing is left over")
+        return outcome
     for record, plan in found.items():
         for line in plan.lines():
             click.echo(f"{record.name}: {line}")
     for line in own:
         click.echo(line)
     if dry_run:
-        return 0
+        return outcome
     if not yes and not stdin_is_terminal():
         raise BottleError("there is no terminal to ask on", "add --yes, or only look with --dry-run")
     if not yes and not click.confirm("remove?", default=False, err=True):
         return FAILED
     for remove in own.values():
         remove()
-    return _remove_all(found)
+    return _remove_all(found) or outcome
 
 
 def _own() -> dict[str, Callable[[], None]]:
@@ -63,15 +67,15 @@ def _own() -> dict[str, Callable[[], None]]:
     return {**records, **folders, **logs}
 
 
-def _find() -> dict[Record, CleanupPlan]:
-    """Return what each backend and provisioner would remove; one that cannot say is a warning."""
+def _find() -> tuple[dict[Record, CleanupPlan], bool]:
+    """Return what each backend and provisioner would remove, and whether one could not say, which is a warning."""
     inventory = installed()
-    answers = ask_each([*inventory.usable("backend"), *inventory.usable("provisioner")], _planned)
-    for answer in answers:
-        if answer.error:
-            say(f"warning: {answer.record.name}: {answer.error}")
+    answers = ask_each([*inventory.usable("backend"), *inventory.usable("provisioner")], _planned, LOOK)
+    silent = [answer for answer in answers if answer.error]
+    for answer in silent:
+        say(f"warning: {answer.record.name}: {answer.error}")
     plans = ((answer.record, plan) for answer in answers for plan in answer.value or ())
-    return {record: plan for record, plan in plans if plan.lines()}
+    return {record: plan for record, plan in plans if plan.lines()}, bool(silent)
 
 
 def _planned(loaded: Loaded) -> Sequence[CleanupPlan]:

@@ -166,7 +166,7 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
         if ca is not None:
             provision_ca(prepared, bottle, ca, console.say)
     with phase("proof"):
-        ask_maybe(backend, lambda: prove_isolation(plan, site, bottle))
+        ask_maybe(backend, lambda: prove_isolation(plan, site, bottle, backend.plugin.backend_traits))
         if bound is not None:
             prove_mounts(plan.mounts, bottle)
     with phase("provision"):

@@ -10,6 +10,7 @@ from claude_bottle.errors import ProofError
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle, Dial
 from claude_bottle.seam.sidecar import Address, Outpost, Site
+from claude_bottle.seam.traits import BackendTraits
 
 __all__ = ["prove_isolation", "refused_name"]
 
@@ -28,11 +29,12 @@ class _Control(NamedTuple):
     names: list[str]
 
 
-def prove_isolation(plan: Plan, site: Site, bottle: Bottle) -> None:
+def prove_isolation(plan: Plan, site: Site, bottle: Bottle, traits: BackendTraits | None = None) -> None:
     """Raise ProofError unless the bottle's only way out is the proxy.
 
     From the agent's own network a listener on the host that answers the host itself cannot be dialled, a
     name that the host resolves at this moment is not known, and the proxy refuses a name that nobody allowed.
+    The error's hint is the backend's: it knows which setting is at fault.
     """
     listen = site.listen
     refused = refused_name(bottle.launch)
@@ -45,11 +47,11 @@ def prove_isolation(plan: Plan, site: Site, bottle: Bottle) -> None:
         if answer is not None:
             raise ProofError(
                 f"the bottle reaches the host at {dial.host}:{dial.port}; no agent was started",
-                "the backend's network is not isolated here: bottle doctor",
+                traits and traits.host_cure,
             )
     for name, known in zip(control.names, seen.resolved, strict=True):
         if known:
-            raise ProofError(f"the bottle's resolver knows {name}; no agent was started", "bottle doctor")
+            raise ProofError(f"the bottle's resolver knows {name}; no agent was started", traits and traits.name_cure)
     if proxy is None or b" 403 " not in proxy.partition(b"\r\n")[0]:
         got = "nothing" if proxy is None else repr(proxy[:80])
         raise ProofError(f"the proxy does not refuse as it should (it answered {got}); no agent was started")

@@ -24,6 +24,9 @@ class BackendTraits(Struct, frozen=True, kw_only=True):
     `bind`: it makes the plan's mounts; a bottle that has any is a `BoundBottle`, and what its agent writes belongs, as
     this machine counts, to whoever launched it. Without `confines` nobody may start it: only the conformance kit's
     own, which runs what it is given on this machine, may say so.
+
+    `host_cure` and `name_cure` say which setting is at fault, and what to do, where the proof finds that a bottle
+    reaches the host or that its resolver knows a name of the host's.
     """
 
     runs: Runs
@@ -33,6 +36,8 @@ class BackendTraits(Struct, frozen=True, kw_only=True):
     root: bool = False
     bind: bool = False
     confines: bool = True
+    host_cure: str = "its network is not isolated here: bottle doctor"
+    name_cure: str = "its resolver asks others: bottle doctor"
 
 
 class ProxyTraits(Struct, frozen=True, kw_only=True):

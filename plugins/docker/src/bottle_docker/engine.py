@@ -76,8 +76,10 @@ class Engine:
 
     def pull(self, name: str, ended: Event) -> Iterator[str]:
         """Fetch an image from its registry, and yield what the engine says; LaunchError once `ended` is set."""
-        with answered(self.address):
+        repository, _, tag = name.partition("@")  # a digest, which the engine's API takes for a tag
+        if not tag:
             repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
+        with answered(self.address):
             for line in self._client.pull(repository, tag=tag, stream=True, decode=True):
                 if ended.is_set():
                     raise LaunchError("given up")

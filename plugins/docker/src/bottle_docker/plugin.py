@@ -164,5 +164,16 @@ def _connect(address: "Address", process: int) -> "Engine":
 
 
 PLUGIN = backend(
-    DockerBackend(), section=DockerSection, traits=BackendTraits(runs="image", unix=True, root=True, bind=True)
+    DockerBackend(),
+    section=DockerSection,
+    traits=BackendTraits(
+        runs="image",
+        unix=True,
+        bind=True,
+        root=True,
+        host_cure="the engine does not hold the network option com.docker.network.bridge.inhibit_ipv4 (from Docker 28 "
+        "on gateway_mode_ipv4=isolated), by which a network has no address of its host: use another version of it",
+        name_cure="the engine's resolver asks others for an internal network (CVE-2024-29018): use Docker 23.0.11, "
+        "25.0.5, 26.0 or newer, or no resolver on the host's loopback (`dns` in daemon.json, /etc/resolv.conf)",
+    ),
 )
