@@ -94,6 +94,13 @@ def test_a_partial_clone_is_a_problem_until_it_is_whole(repo: Repo, tmp_path: Pa
     assert "?" not in git(tmp_path / "partial", "rev-list", "--objects", "--all", "--missing=print")
 
 
+def test_a_cure_has_nothing_that_a_stranger_wrote(repo: Repo) -> None:
+    """F9: a hint is there to be pasted, and the name of a remote may be a command."""
+    repo.git("config", "remote.x; touch ran.promisor", "true")
+    [problem] = problems(spec_for(repo.path))
+    assert problem.hint == "clone it anew, without --filter"
+
+
 def test_branches_in_a_reftable_are_a_problem(repo: Repo) -> None:
     """They are no files that could be read; a newer git can make them ones."""
     repo.git("config", "core.repositoryFormatVersion", "1")
