@@ -46,6 +46,14 @@ def test_the_line_says_what_comes_in(repo: Repo, tmp_path: Path) -> None:
     assert line(spec_for(plain)) == f"copy of {plain} (no repository: 1 files, 3 MiB)"
 
 
+def test_what_is_borrowed_from_elsewhere_is_named(repo: Repo, tmp_path: Path) -> None:
+    """F6, F9: a stranger's repository may name the objects of any other of this machine; the user sees which."""
+    git(tmp_path, "clone", "-q", "--shared", str(repo.path), "shared")
+    part = LOADED.hooks.resolve_plan(spec=spec_for(tmp_path / "shared"), draft=Draft())
+    assert part is not None
+    assert dict(part.lines)["workspace borrows"] == f"what its branches name of {repo.path}/.git/objects"
+
+
 def test_a_large_folder_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the limit the question has its size; where nobody is asked it is a problem that says so."""
     for number in range(4):

@@ -1,6 +1,6 @@
 """The provisioner `workspace`: the repository of the folder in which the launch is called, at `/workspace`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +52,8 @@ class Workspace:
     def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[NoSection]:
         """Say what comes in."""
         del draft
-        lines = (("workspace", _line(spec.cwd)),) if spec.workspace and spec.cwd else ()
-        return Part(section=spec.section(NoSection), lines=lines)
+        lines = _lines(spec.cwd) if spec.workspace and spec.cwd else ()
+        return Part(section=spec.section(NoSection), lines=tuple(lines))
 
     @hookimpl
     def provision_git(self, bottle: "Bottle", plan: Plan) -> None:
@@ -92,7 +92,7 @@ class Workspace:
         remove_leftovers(plan)
 
 
-def _line(folder: Path) -> str:
+def _lines(folder: Path) -> Iterator[tuple[str, str]]:
     from bottle_git.folder import measure
     from bottle_git.refs import read_head, read_refs
     from bottle_git.source import find_repository
@@ -100,12 +100,16 @@ def _line(folder: Path) -> str:
     try:
         found = find_repository(folder)
         if found is None:
-            return f"copy of {folder} (no repository: {measure(folder)})"
-        head = read_head(found, read_refs(found))
+            yield "workspace", f"copy of {folder} (no repository: {measure(folder)})"
+            return
+        head, borrowed = read_head(found, read_refs(found)), found.borrowed
     except BottleError:  # a problem of step 1, which says more
-        return f"copy of {folder}"
+        yield "workspace", f"copy of {folder}"
+        return
     at = head.branch.removeprefix("refs/heads/") if head.branch else (head.commit or "")[:12]
-    return f"copy of {found.tree} at {at}"
+    yield "workspace", f"copy of {found.tree} at {at}"
+    if borrowed:
+        yield "workspace borrows", f"what its branches name of {', '.join(borrowed)}"
 
 
 PLUGIN = provisioner(Workspace(), section=NoSection)
