@@ -30,7 +30,7 @@ class Repository(Struct, frozen=True):
 
     @property
     def borrowed(self) -> tuple[str, ...]:
-        """The folders that it borrows objects from (`git clone --shared`): a stranger's may name any of this machine."""
+        """The folders that it borrows objects from (`git clone --shared`): a stranger's may be anybody's."""
         path = self.objects / "info" / "alternates"
         lines = os.fsdecode(read_small(path)).splitlines() if path.is_file() else []
         return tuple(line for line in lines if line and not line.startswith("#"))
