@@ -167,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, index.read_bytes()
         if path.is_file():
             return 200, path.read_bytes()
-        if self.path.startswith(("/repository.git/", "/simple/")):
+        if self.path.startswith("/simple/"):
             return 404, b"not here\n"
         return 200, f"hello from {self.headers['Host']}\n".encode()
 

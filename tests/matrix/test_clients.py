@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from e2e_repository import make_repository
 from e2e_upstream import ALLOWED, AUTHORITY, OTHER, Internet
 from e2e_user import INSIDE, Bottle, User
 from matrix_pair import Pair
@@ -85,31 +86,19 @@ def test_node_fetch(bottle: Bottle, needs: Callable[[str], None]) -> None:
     assert HELLO in done.out, done.err
 
 
-def test_git(bottle: Bottle, internet: Internet, tmp_path: Path, needs: Callable[[str], None]) -> None:
-    """Git lists and clones a repository over HTTPS."""
+def test_git(bottle: Bottle, internet: Internet, needs: Callable[[str], None]) -> None:
+    """Git lists, clones, pushes and fetches over HTTPS."""
     needs("git")
-    commit = make_repository(tmp_path, internet.folder / "repository.git")
-    listed = bottle.exec("git", "ls-remote", f"{URL}repository.git")
+    commit = make_repository(internet.folder / "team" / "clients.git", file="content\n")
+    url = f"{URL}team/clients.git"
+    listed = bottle.exec("git", "ls-remote", url)
     assert listed.out.split()[0] == commit, listed.err
-    cloned = bottle.sh(f"git clone -q {URL}repository.git /tmp/clone && cat /tmp/clone/file")
-    assert cloned.out == "content\n", cloned.err
-
-
-def make_repository(folder: Path, served: Path) -> str:
-    """Make a bare repository with one commit that can be served as plain files, and return the commit."""
-
-    def git(*words: str) -> str:
-        identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
-        done = subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    git("init", "-q", "-b", "main")
-    (folder / "file").write_text("content\n")
-    git("add", "file")
-    git("commit", "-q", "-m", "a commit")
-    git("clone", "-q", "--bare", ".", str(served))
-    git("-C", str(served), "update-server-info")
-    return git("rev-parse", "HEAD")
+    cloned = bottle.sh(
+        f"cd /tmp && git clone -q {url} one && git clone -q {url} two && cd one && git config user.name Agent"
+        " && git config user.email agent@bottle && git commit -q --allow-empty -m 'From inside' && git push -q"
+        " && cd ../two && git fetch -q && cat file && git log --format=%s origin/main"
+    )
+    assert cloned.out == "content\nFrom inside\nfirst\n", cloned.err
 
 
 def test_pip(bottle: Bottle, internet: Internet) -> None:

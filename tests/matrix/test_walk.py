@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from e2e_readme import WALK, Shell, blocks, section
+from e2e_repository import make_repository
 from e2e_sshd import Sshd, make_key
 from e2e_upstream import Internet
 from e2e_user import User
@@ -60,19 +61,6 @@ def user(pair: Pair, internet: Internet, sshd: Sshd) -> Iterator[User]:
     (someone.home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@example.com\n")
     yield someone
     someone.close()
-
-
-def make_repository(path: Path, **files: str) -> None:
-    """Make a bare repository with one commit of these files, which takes what is pushed to it."""
-    work = path.with_suffix(".work")
-    work.mkdir(parents=True)
-    for name, text in files.items():
-        (work / name).write_text(text)
-    ann = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
-    for words in (("init", "-q", "-b", "main"), ("add", "-A"), (*ann, "commit", "-qm", "first")):
-        subprocess.run(["git", *words], cwd=work, check=True)
-    subprocess.run(["git", "clone", "-q", "--bare", work, path], check=True)
-    subprocess.run(["git", "-C", path, "config", "http.receivepack", "true"], check=True)
 
 
 def write_manifest(user: User, text: str, internet: Internet, sshd: Sshd) -> None:

@@ -148,6 +148,16 @@ def test_a_shallow_clone(repo: Repo, enter: Enter, tmp_path: Path) -> None:
     assert git(tmp_path / "shallow", "log", "--format=%s", "bottle/reviewer") == "inside\nsecond"
 
 
+def test_a_clone_that_shares_objects(repo: Repo, enter: Enter, tmp_path: Path) -> None:
+    """Inside it has all of its own; what comes back lies with it, not where it borrows."""
+    git(tmp_path, "clone", "-q", "--shared", str(repo.path), "shared")
+    stay = enter(tmp_path / "shared")
+    assert stay.sh("git fsck 2>&1; git log --format=%s; ls .git/objects/info") == "first"
+    stay.sh("git commit -q --allow-empty -m inside")
+    assert stay.pull() == ["branch bottle/reviewer: 1 commit"]
+    assert "bottle/reviewer" not in repo.branches()
+
+
 def test_submodules_and_repositories_within(repo: Repo, enter: Enter, tmp_path: Path) -> None:
     """Each comes as a repository of its own, and its work goes back into its own."""
     other = Repo(tmp_path / "other")

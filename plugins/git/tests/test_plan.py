@@ -46,6 +46,14 @@ def test_the_line_says_what_comes_in(repo: Repo, tmp_path: Path) -> None:
     assert line(spec_for(plain)) == f"copy of {plain} (no repository: 1 files, 3 MiB)"
 
 
+def test_what_is_borrowed_from_elsewhere_is_named(repo: Repo, tmp_path: Path) -> None:
+    """F6, F9: a stranger's repository may name the objects of any other of this machine; the user sees which."""
+    git(tmp_path, "clone", "-q", "--shared", str(repo.path), "shared")
+    part = LOADED.hooks.resolve_plan(spec=spec_for(tmp_path / "shared"), draft=Draft())
+    assert part is not None
+    assert dict(part.lines)["workspace borrows"] == f"what its branches name of {repo.path}/.git/objects"
+
+
 def test_a_large_folder_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the limit the question has its size; where nobody is asked it is a problem that says so."""
     for number in range(4):
@@ -92,6 +100,13 @@ def test_a_partial_clone_is_a_problem_until_it_is_whole(repo: Repo, tmp_path: Pa
     subprocess.run(["sh", "-ec", str(problem.hint)], cwd=tmp_path / "partial", check=True, capture_output=True)
     assert problems(spec_for(tmp_path / "partial")) == []
     assert "?" not in git(tmp_path / "partial", "rev-list", "--objects", "--all", "--missing=print")
+
+
+def test_a_cure_has_nothing_that_a_stranger_wrote(repo: Repo) -> None:
+    """F9: a hint is there to be pasted, and the name of a remote may be a command."""
+    repo.git("config", "remote.x; touch ran.promisor", "true")
+    [problem] = problems(spec_for(repo.path))
+    assert problem.hint == "clone it anew, without --filter"
 
 
 def test_branches_in_a_reftable_are_a_problem(repo: Repo) -> None:

@@ -1,6 +1,7 @@
 """A repository's own configuration, read as a file by `git config`: nothing that it includes, and nothing is run."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ __all__ = ["environment", "list_file", "no_git", "object_form", "own_settings", 
 
 TRUE = {"", "true", "yes", "on", "1"}
 """How a configuration says yes; a key without a value is one too."""
+PLAIN = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -41,10 +43,16 @@ def object_form(repository: Repository) -> str:
         raise BottleError(f"{repository.common} keeps its branches as {storage}", "git refs migrate --ref-format=files")
     for name, value in settings.items():
         if name.startswith("remote.") and name.endswith(".promisor") and value.lower() in TRUE:
-            remote = name.removeprefix("remote.").removesuffix(".promisor")
-            cure = f"git fetch --refetch --no-filter {remote} && git config --unset remote.{remote}.promisor"
+            cure = cure_of(name.removeprefix("remote.").removesuffix(".promisor"))
             raise BottleError(f"{repository.common} is a partial clone: some of its objects are elsewhere", cure)
     return settings.get("extensions.objectformat", "sha1")
+
+
+def cure_of(remote: str) -> str:
+    """Return what makes a partial clone whole, to be pasted: so a name that means anything to a shell is not in it."""
+    if PLAIN.fullmatch(remote):
+        return f"git fetch --refetch --no-filter {remote} && git config --unset remote.{remote}.promisor"
+    return "clone it anew, without --filter"
 
 
 def own_settings(repository: Repository) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The provisioner `workspace`: the repository of the folder in which the launch is called, at `/workspace`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ class Workspace:
         if spec.workspace is None or spec.cwd is None:
             return Part(section=section)
         if spec.workspace.mode == "copy":
-            return Part(section=section, lines=(("workspace", _line(spec.cwd)),))
+            return Part(section=section, lines=tuple(_lines(spec.cwd)))
         mounts = _bound(spec).mounts
         return Part(section=section, mounts=mounts, lines=(("workspace", _bound_line(spec.cwd, mounts)),))
 
@@ -128,7 +128,7 @@ def _bound_line(folder: Path, mounts: Sequence[Mount]) -> str:
     return "; ".join([f"{folder}, the folder itself", *(f"{kind}: {', '.join(it)}" for kind, it in kinds if it)])
 
 
-def _line(folder: Path) -> str:
+def _lines(folder: Path) -> Iterator[tuple[str, str]]:
     from bottle_git.folder import measure
     from bottle_git.refs import read_head, read_refs
     from bottle_git.source import find_repository
@@ -136,12 +136,16 @@ def _line(folder: Path) -> str:
     try:
         found = find_repository(folder)
         if found is None:
-            return f"copy of {folder} (no repository: {measure(folder)})"
-        head = read_head(found, read_refs(found))
+            yield "workspace", f"copy of {folder} (no repository: {measure(folder)})"
+            return
+        head, borrowed = read_head(found, read_refs(found)), found.borrowed
     except BottleError:  # a problem of step 1, which says more
-        return f"copy of {folder}"
+        yield "workspace", f"copy of {folder}"
+        return
     at = head.branch.removeprefix("refs/heads/") if head.branch else (head.commit or "")[:12]
-    return f"copy of {found.tree} at {at}"
+    yield "workspace", f"copy of {found.tree} at {at}"
+    if borrowed:
+        yield "workspace borrows", f"what its branches name of {', '.join(borrowed)}"
 
 
 PLUGIN = provisioner(Workspace(), section=NoSection)

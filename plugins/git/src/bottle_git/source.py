@@ -28,6 +28,13 @@ class Repository(Struct, frozen=True):
         """The folder of its objects."""
         return self.common / "objects"
 
+    @property
+    def borrowed(self) -> tuple[str, ...]:
+        """The folders that it borrows objects from (`git clone --shared`): a stranger's may be anybody's."""
+        path = self.objects / "info" / "alternates"
+        lines = os.fsdecode(read_small(path)).splitlines() if path.is_file() else []
+        return tuple(line for line in lines if line and not line.startswith("#"))
+
 
 def find_repository(folder: Path) -> Repository | None:
     """Return the repository that a folder lies in, None if it is in none; BottleError for one that points elsewhere."""
