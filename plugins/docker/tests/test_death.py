@@ -55,13 +55,15 @@ def relay(address: Address, path: Path) -> Generator[threading.Event]:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
-        threading.Thread(target=accept, args=(server,), daemon=True).start()
+        accepting = threading.Thread(target=accept, args=(server,), daemon=True)
+        accepting.start()
         breaker = threading.Thread(target=break_all, daemon=True)
         breaker.start()
         yield cut
         cut.set()
         breaker.join()
         server.shutdown(socket.SHUT_RDWR)
+        accepting.join(5)
     for it in pairs:
         it.close()
 
