@@ -1,15 +1,12 @@
 """What goes wrong on an engine, and what is said and left then."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +24,9 @@ from bottle_docker.networks import Segment, make_network
 from bottle_docker.probe import judge
 from bottle_docker.section import DockerSection
 from bottle_docker.site import sweep
-from claude_bottle.errors import ImageError, LaunchError, NameTakenError, UnavailableError
+from claude_bottle.errors import ImageError, LaunchError, NameTakenError
 from claude_bottle.seam.owner import Owner
-from claude_bottle.seam.sidecar import Recipe, SidecarSpec
+from claude_bottle.seam.sidecar import Recipe
 
 BASE = "debian:bookworm-slim"
 HERE = {"ApiVersion": "1.41", "Os": "linux", "Version": "20.10"}
@@ -270,101 +267,6 @@ def test_the_living_and_the_foreign_are_left_alone(engine: Engine, owner: Owner)
         assert ("claude-bottle-alive" in found) == (owner == Owner.current())
     finally:
         sweep(engine, "alive1")
-
-
-@contextmanager
-def relay(address: Address, path: Path) -> Generator[threading.Event]:
-    """Stand between a client and the engine, until the event is set: then every connection breaks."""
-    cut = threading.Event()
-    pairs: list[socket.socket] = []
-
-    def pump(one: socket.socket, two: socket.socket) -> None:
-        with suppress(OSError):
-            while data := one.recv(1 << 16):
-                two.sendall(data)
-            two.shutdown(socket.SHUT_WR)
-
-    def accept(server: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = server.accept()
-                pairs.append(near)
-                if cut.is_set():
-                    near.close()
-                    continue
-                far = socket.socket(socket.AF_UNIX)
-                pairs.append(far)
-                far.connect(address.socket or "")
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=pump, args=ends, daemon=True).start()
-
-    def break_all() -> None:
-        cut.wait()
-        for it in pairs:
-            with suppress(OSError):
-                it.shutdown(socket.SHUT_RDWR)
-
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen()
-        threading.Thread(target=accept, args=(server,), daemon=True).start()
-        breaker = threading.Thread(target=break_all, daemon=True)
-        breaker.start()
-        yield cut
-        cut.set()
-        breaker.join()
-        server.shutdown(socket.SHUT_RDWR)
-    for it in pairs:
-        it.close()
-
-
-def test_an_engine_that_dies_on_the_way_is_told(
-    engine: Engine, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The launch fails with that, and what could not be removed is found once the engine answers again."""
-    with relay(engine.address, tmp_path / "engine") as cut:
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'engine'}")
-        launched = start(slug="cut")
-        cut.set()
-        with pytest.raises(UnavailableError, match="does not answer"):
-            launched.site.close()
-        with pytest.raises(UnavailableError, match=r"does not answer|broke off"):
-            launched.bottle.exec("true")
-        assert launched.sidecar.wait(5) == 255
-    assert len(engine.containers(f"{LAUNCH}={launched.label}")) == 2
-    launched.site._engine = engine
-    sweep(engine, launched.label)
-
-
-@pytest.mark.parametrize("call", ["create_network", "create", "put_archive", "attach", "start"])
-def test_an_engine_that_dies_during_a_launch_is_told(
-    engine: Engine, open_site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    """Wherever it is then; whoever ends the launch is told too, and the next `cleanup` finds what is left."""
-    with relay(engine.address, tmp_path / "engine") as cut:
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'engine'}")
-        whole = getattr(Engine, call)
-
-        def last(self: Engine, *given: Any, **named: Any) -> Any:
-            cut.set()
-            return whole(self, *given, **named)
-
-        opened, _, label = open_site(slug="dying")
-        monkeypatch.setattr(Engine, call, last)
-        opened.run(SidecarSpec(argv=("/bin/sleep", "60"), image=BASE))
-        with pytest.raises(UnavailableError, match=r"does not answer|broke off"):
-            opened.start({})
-        with pytest.raises(UnavailableError, match="does not answer"):
-            opened.close()
-    opened._engine = engine
-
-    def swept() -> bool:
-        with suppress(NameTakenError):  # a volume of a container that the engine was still making
-            sweep(engine, label)
-        mark = f"{LAUNCH}={label}"
-        return not [*engine.containers(mark), *engine.networks(mark), *engine.volumes(mark)]
-
-    assert wait_for(swept)
 
 
 def test_a_failure_half_way_is_swept(engine: Engine, open_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,10 @@ class DockerSite:
         self._engine.put_archive(container, ROOT, archive_of(spec.files, spec.folders))
         self._engine.connect(inside.network, container, inside.proxy)
         stream = self._engine.attach(container, stdin=bool(spec.stdin))
-        self._engine.start(container)
+        with ExitStack() as failing:
+            failing.callback(stream.close)
+            self._engine.start(container)
+            failing.pop_all()
         with suppress(OSError):  # it has ended, which `wait` says better
             stream.send(spec.stdin)
         tail = Tail(stream)
