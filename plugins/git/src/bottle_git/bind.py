@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bottle_git.folder import guarded
 from bottle_git.settings import list_file
 from bottle_git.source import Repository, find_repository, is_git_folder
 from claude_bottle.errors import Problem
@@ -43,6 +44,8 @@ class Bound(Struct, frozen=True):
 def bind_folder(folder: Path, manifest: Path | None) -> Bound:
     """Return how a folder is bound; BottleError for a repository that is none."""
     folder = folder.resolve()
+    if why := guarded(folder):  # core says so of any mount; here it saves a walk through all of it
+        return Bound(problems=(Problem(f"a workspace cannot be {folder}: {why}", "cd to a project"),))
     repository = find_repository(folder)
     if problem := _elsewhere(folder, repository):
         return Bound(problems=(problem,))
