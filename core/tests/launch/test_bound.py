@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -274,8 +275,11 @@ def test_a_killed_launcher_leaves_nothing_once_its_bottle_ends(project: Path) ->
 def test_what_nobody_keeps_any_more_is_found(project: Path) -> None:
     """Where the keeper was killed too `cleanup` finds it, removes it, and leaves what somebody else made there."""
     lives = Lives(project)
-    os.kill(lives.keeper, signal.SIGKILL)
+    keeper = os.pidfd_open(lives.keeper)
+    signal.pidfd_send_signal(keeper, signal.SIGKILL)
     lives.kill_launcher()
+    select.select([keeper], [], [])
+    os.close(keeper)
     lives.end_bottle()
     [(found, path)] = list(find_leftovers())
     assert found.lines() == [str(project / "kept")]

@@ -56,7 +56,7 @@ def test_mounts_come_before_what_is_in_them(repo: Repo) -> None:
 
 def test_a_folder_without_a_repository_gets_none(tmp_path: Path) -> None:
     """A repository that the agent would make would be found by whatever the user calls there next."""
-    assert access(bind_folder(tmp_path, None)) == dict.fromkeys([*SETTINGS, ".git"], "folder")
+    assert access(bind_folder(tmp_path, None)) == dict.fromkeys([*SETTINGS, ".git", "HEAD"], "folder")
 
 
 def test_the_manifest_is_protected_wherever_it_lies(repo: Repo) -> None:

@@ -54,8 +54,9 @@ def bind_folder(folder: Path, manifest: Path | None) -> Bound:
         places.protect(name)
     if manifest is not None and manifest.resolve().is_relative_to(folder):
         places.protect(manifest.resolve().relative_to(folder).as_posix())
-    if repository is None:
+    if repository is None:  # nor does it become one: git takes a folder for its own if it has a HEAD
         places.protect(".git")
+        places.protect("HEAD")
     for at in _survey(places):
         if not (folder / at).is_symlink() and is_git_folder(folder / at):
             _protect_repository(places, at)
