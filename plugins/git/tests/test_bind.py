@@ -66,6 +66,9 @@ def test_the_manifest_is_protected_wherever_it_lies(repo: Repo) -> None:
     found = access(bind_folder(repo.path, repo.path / "conf" / "other.yaml"))
     assert (found["conf"], found["conf/other.yaml"], found["bottle.yaml"]) == ("write", "read", "folder")
     assert "conf" not in access(bind_folder(repo.path, Path("/elsewhere/bottle.yaml")))
+    (repo.path / "link.yaml").symlink_to("/elsewhere/bottle.yaml")
+    [problem] = bind_folder(repo.path, repo.path / "link.yaml").problems
+    assert "is a link" in problem.message
 
 
 def test_submodules_are_protected_as_their_parent(repo: Repo) -> None:

@@ -52,8 +52,9 @@ def bind_folder(folder: Path, manifest: Path | None) -> Bound:
     places = _Places(folder)
     for name in SETTINGS:
         places.protect(name)
-    if manifest is not None and manifest.resolve().is_relative_to(folder):
-        places.protect(manifest.resolve().relative_to(folder).as_posix())
+    if manifest is not None:
+        places.protect_path(manifest, "file")
+        places.protect_path(manifest.resolve(), "file")
     if repository is None:  # nor does it become one: git takes a folder for its own if it has a HEAD
         places.protect(".git")
         places.protect("HEAD")
