@@ -46,7 +46,7 @@ each() {  # the place of an attack is fresh each time, where it is ours to lay
     for path in $FILES; do $1; cd $2; attack $path $what file; cd ..; done
   done
 }
-cd /tmp; git init -q laid; cd laid; mkdir -p $FOLDERS; touch $FILES; cd ..
+cd /tmp; git init -q --template= laid; cd laid; mkdir -p $FOLDERS .git/info; touch $FILES; cd ..
 git init -q --template= bare; mkdir bare/.git/info
 lay() { cd /workspace; rm -rf free; cp -a /tmp/laid free; }
 bare() { cd /workspace; rm -rf free; cp -a /tmp/bare free; }
