@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from claude_bottle.declare import NoSection, provisioner
 from claude_bottle.errors import BottleError, Problem
 from claude_bottle.hookspecs import hookimpl
@@ -33,7 +35,8 @@ class Workspace:
             return []
         try:
             if spec.workspace.mode == "bind":
-                return _bound(spec).problems
+                where = f"bottles.{spec.bottle}.workspace.mode"
+                return [replace(problem, where=where) for problem in _bound(spec).problems]
             found = find_repository(spec.cwd)
         except BottleError as error:
             return [Problem(error.message, error.hint)]
