@@ -1,13 +1,15 @@
 """A bound folder: which are refused, that one bottle alone has it, what is kept empty in it, and the proof."""
 
 import os
+import pwd
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from claude_bottle.errors import LaunchError, NameTakenError
-from claude_bottle.launch import keeper, mounts
+from claude_bottle.launch import keeper
 from claude_bottle.launch.bound import Bound, find_leftovers, forget_bound, prove_mounts
 from claude_bottle.launch.mounts import mount_problems, refusal
 from claude_bottle.seam.bottle import ExecResult
@@ -60,6 +62,16 @@ def mounts_of(project: Path) -> list[Mount]:
     ]
 
 
+def account_at(folder: Path) -> Callable[[int], SimpleNamespace]:
+    """Return an account whose home is this folder, whatever its uid."""
+
+    def find(uid: int) -> SimpleNamespace:
+        """Answer as the table of accounts does."""
+        return SimpleNamespace(pw_dir=str(folder))
+
+    return find
+
+
 @pytest.mark.parametrize(
     ("where", "why"),
     [
@@ -98,7 +110,7 @@ def test_what_holds_more_than_a_project_is_refused(home: Path, project: Path, wh
 def test_the_home_of_the_account_is_a_home_too(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Whatever `HOME` says."""
     (home / "account").mkdir()
-    monkeypatch.setattr(mounts.pwd, "getpwuid", lambda _: SimpleNamespace(pw_dir=str(home / "account")))
+    monkeypatch.setattr(pwd, "getpwuid", account_at(home / "account"))
     assert refusal(home / "account", home) == "it is your home"
 
 
@@ -113,7 +125,7 @@ def binding(uid: int, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a backend that can, asked by a user."""
     traits = LOCAL.plugin.backend_traits
     assert traits is not None
-    monkeypatch.setattr(mounts.os, "getuid", lambda: uid)
+    monkeypatch.setattr(os, "getuid", lambda: uid)
     able = LOCAL.plugin._replace(backend_traits=type(traits)(runs="process", bind=True, confines=False))
     return LOCAL._replace(plugin=able)
 
@@ -127,7 +139,7 @@ def test_root_binds_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_one_problem_for_one_folder(home: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What lies in a folder that is refused is not told once more."""
     backend = binding(os.getuid() or 1, monkeypatch)
-    monkeypatch.setattr(mounts.pwd, "getpwuid", lambda _: SimpleNamespace(pw_dir=str(home)))
+    monkeypatch.setattr(pwd, "getpwuid", account_at(home))
     assert mount_problems(mounts_of(project), backend, home) == []
     assert [it.message for it in mount_problems(mounts_of(home), backend, home)] == [
         f"{home} cannot be bound: it is your home"
@@ -263,8 +275,11 @@ def test_a_killed_launcher_leaves_nothing_once_its_bottle_ends(project: Path) ->
 def test_what_nobody_keeps_any_more_is_found(project: Path) -> None:
     """Where the keeper was killed too `cleanup` finds it, removes it, and leaves what somebody else made there."""
     lives = Lives(project)
-    os.kill(lives.keeper, signal.SIGKILL)
+    keeper = os.pidfd_open(lives.keeper)
+    signal.pidfd_send_signal(keeper, signal.SIGKILL)
     lives.kill_launcher()
+    select.select([keeper], [], [])
+    os.close(keeper)
     lives.end_bottle()
     [(found, path)] = list(find_leftovers())
     assert found.lines() == [str(project / "kept")]

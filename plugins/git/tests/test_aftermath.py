@@ -1,6 +1,7 @@
 """The list of what may be executed in a bound folder: by what changed since the agent was let in."""
 
 import os
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -62,6 +63,7 @@ def test_what_is_moved_is_a_change(repo: Repo) -> None:
         ("git init -q inner", "inner/.git"),
         ("mkdir inner; echo gitdir: /elsewhere >inner/.git", "inner/.git"),
         ("git init -q --bare inner.git", "inner.git"),
+        ("echo >>bare/config", "bare/config"),
         ("ln -s /etc/passwd link", "link"),
         ("ln -s ../out link", "link"),
         ("ln -s .git/config link", "link"),
@@ -73,8 +75,9 @@ def test_what_is_moved_is_a_change(repo: Repo) -> None:
 )
 def test_what_leads_to_a_program_is_named(repo: Repo, lay: str, expected: str) -> None:
     """F3, F6: programs, repositories, links that lead out or into `.git`, steps that a rebase would go on with."""
+    repo.git("init", "-q", "--bare", "bare")
     note(BOTTLE, repo.path)
-    assert os.waitstatus_to_exitcode(os.system(f"cd {repo.path} && {lay}")) == 0
+    subprocess.run(["sh", "-c", lay], cwd=repo.path, check=True)
     assert expected in changed(repo.path)
 
 

@@ -56,7 +56,7 @@ def test_mounts_come_before_what_is_in_them(repo: Repo) -> None:
 
 def test_a_folder_without_a_repository_gets_none(tmp_path: Path) -> None:
     """A repository that the agent would make would be found by whatever the user calls there next."""
-    assert access(bind_folder(tmp_path, None)) == dict.fromkeys([*SETTINGS, ".git"], "folder")
+    assert access(bind_folder(tmp_path, None)) == dict.fromkeys([*SETTINGS, ".git", "HEAD"], "folder")
 
 
 def test_the_manifest_is_protected_wherever_it_lies(repo: Repo) -> None:
@@ -66,6 +66,9 @@ def test_the_manifest_is_protected_wherever_it_lies(repo: Repo) -> None:
     found = access(bind_folder(repo.path, repo.path / "conf" / "other.yaml"))
     assert (found["conf"], found["conf/other.yaml"], found["bottle.yaml"]) == ("write", "read", "folder")
     assert "conf" not in access(bind_folder(repo.path, Path("/elsewhere/bottle.yaml")))
+    (repo.path / "link.yaml").symlink_to("/elsewhere/bottle.yaml")
+    [problem] = bind_folder(repo.path, repo.path / "link.yaml").problems
+    assert "is a link" in problem.message
 
 
 def test_submodules_are_protected_as_their_parent(repo: Repo) -> None:

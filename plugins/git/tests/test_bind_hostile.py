@@ -89,6 +89,22 @@ def test_what_is_laid_would_run(repo: Repo, tmp_path: Path, what: str) -> None:
     assert runs(repo, call, tmp_path / "ran")
 
 
+def test_a_plain_folder_is_no_repository_without_a_head(tmp_path: Path) -> None:
+    """F3: laid bare, without any `.git`, it would run something too; an empty folder in the place of HEAD is enough."""
+    folder, ran = tmp_path / "plain", tmp_path / "ran"
+    folder.mkdir()
+    lay = "git init -q --bare x; mv x/* .; git config -f config core.bare false; git config -f config core.worktree .; "
+    lay += "git config -f config core.fsmonitor 'touch \"$RAN\"; :'"
+    subprocess.run(["sh", "-c", lay], cwd=folder, check=True)
+    git(folder, "status", env={"RAN": str(ran)}, check=False)
+    assert ran.exists()
+    ran.unlink()
+    (folder / "HEAD").unlink()
+    (folder / "HEAD").mkdir()
+    git(folder, "status", env={"RAN": str(ran)}, check=False)
+    assert not ran.exists()
+
+
 def test_nothing_that_is_laid_in_a_bottle_runs(repo: Repo, ground: Ground, tmp_path: Path) -> None:
     """F1, F2, F3: the same attempts inside; and what could be laid is named at the end."""
     if os.getuid() == 0:

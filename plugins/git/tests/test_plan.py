@@ -80,6 +80,7 @@ def test_a_home_is_no_workspace(above: int, home: Path) -> None:
     link.symlink_to(place)
     assert "a workspace cannot be" in problems(spec_for(link))[0].message
     assert "holds your home" in problems(spec_for(Path("/")))[0].message
+    assert "a workspace cannot be" in problems(replace(spec_for(link), workspace=Workspace(mode="bind")))[0].message
 
 
 def test_what_git_would_follow_is_a_problem(repo: Repo, tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with phase("site"), course.signals.held():
         if bound is not None:
             undo.register("bound folder", bound.release)
-            bound.hold()
+            with map_exceptions({OSError: LaunchError}):
+                bound.hold()
         site = ask(backend, lambda: backend.hooks.open_site(plan=plan, launch=course.launch, say=console.say))
         undo.register("site", site.close)
     with phase("proxy"), course.signals.held():
@@ -167,7 +168,7 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
             provision_ca(prepared, bottle, ca, console.say)
     with phase("proof"):
         ask_maybe(backend, lambda: prove_isolation(plan, site, bottle, backend.plugin.backend_traits))
-        if bound is not None:
+        with map_exceptions({OSError: LaunchError}):
             prove_mounts(plan.mounts, bottle)
     with phase("provision"):
         prompt = provision(prepared, bottle, course.answers, watch.report)

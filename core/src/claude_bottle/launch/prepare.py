@@ -84,7 +84,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     names = env_names(spec, parts, secrets, injects=_injects([team.proxy]))
     rules = parts[-1].rules or ()
     found = [*question_problems(spec, questions, secrets), *way_problems(spec, names.injected, rules)]
-    found += _mount_problems(parts, team, around)
+    found += _mount_problems(spec, draft, team, around)
     if found:
         raise ProblemsError([_located(problem, sources) for problem in found])
     plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
@@ -93,13 +93,18 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
 
 
-def _mount_problems(parts: Sequence[Part[Struct]], team: Team, around: Surroundings) -> list[Problem]:
-    """Return what is wrong with what plugins want mounted; most want nothing."""
-    if not any(part.mounts for part in parts):
+def _mount_problems(spec: BottleSpec, draft: Draft, team: Team, around: Surroundings) -> list[Problem]:
+    """Return what is wrong with what plugins want mounted, each with the plugin's own key; most want nothing."""
+    wanted = {name: part.mounts for name, part in draft.parts if part.mounts}
+    if not wanted:
         return []
     from claude_bottle.launch.mounts import mount_problems  # noqa: PLC0415 - as said
 
-    return mount_problems([mount for part in parts for mount in part.mounts], team.backend, around.home)
+    return [
+        replace(problem, where=f"bottles.{spec.bottle}.{name}")
+        for name, mounts in wanted.items()
+        for problem in mount_problems(mounts, team.backend, around.home)
+    ]
 
 
 def _not_checked(machine: Iterable[Loaded], spec: BottleSpec) -> tuple[str, ...]:

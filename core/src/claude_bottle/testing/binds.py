@@ -84,7 +84,8 @@ class BindContract:
         """Whoever waits for it knows that nothing in the bottle can write any more."""
         with ground.start(f"bind-{os.getpid()}", mounts_of(folder)) as held:
             assert isinstance(held.bottle, BoundBottle)
-            done(held.bottle, "(trap '' TERM HUP; while :; do echo >>beat; done) >/dev/null 2>&1 &")
+            script = "(trap '' TERM HUP; while :; do echo >>beat; done) >/dev/null 2>&1 &"
+            done(held.bottle, f"{script} until [ -s beat ]; do sleep 0.02; done")
             process = os.pidfd_open(held.bottle.pid)
             assert select.select([process], [], [], 0)[0] == []
             held.bottle.stop()

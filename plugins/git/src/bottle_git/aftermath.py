@@ -19,6 +19,9 @@ MOST = 1_000_000
 UNDER_WAY = ("git-rebase-todo", "todo")
 """In a repository's folder: steps that `git rebase --continue` executes."""
 
+LEADING = ("config", "config.worktree", "commondir")
+"""In a repository without a `.git`: what executes something, or leads elsewhere."""
+
 Mark = tuple[int, int]
 """Inode, and when it last changed, which no program can set; a folder has no time, for each file in it changes that."""
 
@@ -69,7 +72,8 @@ def _matters(path: str, entry: os.DirEntry[str], seen: os.stat_result) -> bool:
         return entry.name == ".git" or (not within and _is_repository(entry.path))
     if within:
         return entry.name in UNDER_WAY
-    return may_run(path) or bool(seen.st_mode & 0o6111)
+    leads = entry.name in LEADING and _is_repository(os.path.dirname(entry.path))  # noqa: PTH120 - many files
+    return leads or may_run(path) or bool(seen.st_mode & 0o6111)
 
 
 def _is_repository(path: str) -> bool:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bottle_git.config import list_file
+from bottle_git.folder import guarded
 from bottle_git.source import Repository, find_repository, is_git_folder
 from claude_bottle.errors import Problem
 from claude_bottle.seam.part import Mount
@@ -43,16 +44,20 @@ class Bound(Struct, frozen=True):
 def bind_folder(folder: Path, manifest: Path | None) -> Bound:
     """Return how a folder is bound; BottleError for a repository that is none."""
     folder = folder.resolve()
+    if why := guarded(folder):  # core says so of any mount; here it saves a walk through all of it
+        return Bound(problems=(Problem(f"a workspace cannot be {folder}: {why}", "cd to a project"),))
     repository = find_repository(folder)
     if problem := _elsewhere(folder, repository):
         return Bound(problems=(problem,))
     places = _Places(folder)
     for name in SETTINGS:
         places.protect(name)
-    if manifest is not None and manifest.resolve().is_relative_to(folder):
-        places.protect(manifest.resolve().relative_to(folder).as_posix())
-    if repository is None:
+    if manifest is not None:
+        places.protect_path(manifest, "file")
+        places.protect_path(manifest.resolve(), "file")
+    if repository is None:  # nor does it become one: git takes a folder for its own if it has a HEAD
         places.protect(".git")
+        places.protect("HEAD")
     for at in _survey(places):
         if not (folder / at).is_symlink() and is_git_folder(folder / at):
             _protect_repository(places, at)

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from claude_bottle.declare import NoSection, provisioner
 from claude_bottle.errors import BottleError, Problem
 from claude_bottle.hookspecs import hookimpl
@@ -35,7 +37,8 @@ class Workspace:
             return []
         try:
             if spec.workspace.mode == "bind":
-                return _bound(spec).problems
+                where = f"bottles.{spec.bottle}.workspace.mode"
+                return [replace(problem, where=where) for problem in _bound(spec).problems]
             found = find_repository(spec.cwd)
             if found is not None:
                 object_form(found)
