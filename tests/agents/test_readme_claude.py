@@ -1,5 +1,6 @@
 """The README's first page: a token and three commands, from nothing to Claude Code at work, typed at a terminal."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -32,9 +33,10 @@ def commands() -> list[str]:
 
 
 @pytest.fixture
-def newcomer(claude: Company[ClaudeModel]) -> Iterator[Company[ClaudeModel]]:
+def newcomer(claude: Company[ClaudeModel], monkeypatch: pytest.MonkeyPatch) -> Iterator[Company[ClaudeModel]]:
     """Somebody who has a repository, no keyring, and no manifest but what leads the model's name to its stand-in."""
     user = claude.user
+    monkeypatch.delitem(user.environment, "ANTHROPIC_API_KEY", raising=False)
     (user.work / "bottle.yaml").unlink(missing_ok=True)
     egress = f"{{egress: {{private_addresses: [{claude.model.private}]}}}}"
     own = user.config / "bottle.yaml"
@@ -55,11 +57,12 @@ def git(folder: Path, *words: str) -> str:
 
 
 def test_three_commands_lead_to_claude_code_at_work(newcomer: Company[ClaudeModel]) -> None:
-    """Installed, logged in, started: the model gets the token, Claude Code commits, and its branch is here."""
+    """Installed, logged in, started: the model gets the token, no other host is asked, the commit's branch is here."""
     user = newcomer.user
     install, login, start = commands()
     path = f"{user.home / '.local' / 'bin'}:{user.environment['PATH']}"
-    terminal = Terminal(user.work, {**user.environment, "PATH": path, "PYTHON_KEYRING_BACKEND": NOWHERE})
+    mine = {"PATH": path, "PYTHON_KEYRING_BACKEND": NOWHERE, "PIP_NO_COMPILE": "1"}
+    terminal = Terminal(user.work, {**user.environment, **mine})
     try:
         if (ROOT / "core" / "src").is_dir():  # what was installed from wheels has no clone to install from
             terminal.type(f"{install} -C {ROOT}; echo installed=$?")
@@ -81,6 +84,9 @@ def test_three_commands_lead_to_claude_code_at_work(newcomer: Company[ClaudeMode
         terminal.see("ended=0")
     finally:
         terminal.close()
+    shown = json.loads(user.bottle("start", "claude", "--dry-run", "--format", "json").out)["egress"]["hosts"]
+    contacted = {event["host"] for event in user.events() if event["bottle"] == "claude-bottle-claude"}
+    assert contacted == set(shown) == {"api.anthropic.com"}
     assert newcomer.model.messages()[-1].headers["authorization"] == f"Bearer {TOKEN}"
     assert git(user.work, "log", "--format=%s", "main..bottle/claude") == "from-inside\n"
     assert git(user.work, "show", "bottle/claude:notes.txt") == "two"
