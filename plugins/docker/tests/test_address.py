@@ -11,6 +11,7 @@ import pytest
 from bottle_docker import address as module
 from bottle_docker.address import Address, Tls, find_address
 from bottle_docker.labels import Mark
+from bottle_docker.tunnel import read_place
 from claude_bottle.errors import UnavailableError
 from claude_bottle.seam.owner import Launch, Owner
 
@@ -83,11 +84,35 @@ def test_a_context_that_is_not_there_is_an_error(tmp_path: Path, listening: Path
         find_address({"HOME": str(tmp_path), "DOCKER_CONTEXT": "nowhere"})
 
 
-def test_ssh_is_refused_with_the_way_around_it() -> None:
-    """A stream through a helper's pipes has no half-closed end, without which stdin never ends."""
-    with pytest.raises(UnavailableError, match="ssh is not unix or tcp") as caught:
-        find_address({"DOCKER_HOST": "ssh://somebody@192.0.2.9"})
-    assert "ssh -nNT -L" in str(caught.value.hint)
+def test_an_address_of_another_kind_is_an_error() -> None:
+    """Windows' pipes, or a slip of the pen."""
+    with pytest.raises(UnavailableError, match="npipe is not unix, tcp or ssh"):
+        find_address({"DOCKER_HOST": "npipe:////./pipe/docker_engine"})
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("ssh://far.test", (["--", "far.test"], "/var/run/docker.sock")),
+        ("ssh://me@far.test:2222/", (["-l", "me", "-p", "2222", "--", "far.test"], "/var/run/docker.sock")),
+        (
+            "ssh://me@[2001:db8::1]/run/user/7/docker.sock",
+            (["-l", "me", "--", "2001:db8::1"], "/run/user/7/docker.sock"),
+        ),
+        ("ssh://-oProxyCommand=x", (["--", "-oproxycommand=x"], "/var/run/docker.sock")),
+    ],
+)
+def test_an_engine_behind_ssh_is_named_as_docker_does(url: str, place: tuple[list[str], str]) -> None:
+    """With the path of its socket, where that is another; a host is never an option of ssh's."""
+    assert read_place(url) == place
+
+
+@pytest.mark.parametrize("url", ["ssh://", "ssh:///sock", "ssh://me:secret@far.test", "ssh://far.test:x", "ssh://[::1"])
+def test_an_engine_behind_ssh_that_is_misnamed_is_an_error(url: str) -> None:
+    """A password would stand in the environment and in the arguments of ssh."""
+    with pytest.raises(UnavailableError) as caught:
+        read_place(url)
+    assert "secret" not in str(caught.value)
 
 
 def test_labels_come_back_as_they_were_written() -> None:

@@ -19,9 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from egress_harness import RULES, SIDECAR_UID, TOKEN, Altered, Launch, Running, make_plan
 
 import bottle_mitmproxy.warm
+from bottle_mitmproxy.policy.requests import BODY_LIMIT
 from bottle_mitmproxy.settings import BUNDLE, POLICY
 from bottle_mitmproxy.sidecar.privileges import MEMORY
 from bottle_mitmproxy.sidecar.report import Reporter
+from bottle_mitmproxy.start import MEMORY as ROOM
 from bottle_mitmproxy.warm import spawn
 from claude_bottle.plan.spec import Upstream as UpstreamPlan
 
@@ -49,6 +51,16 @@ def test_it_serves_without_privileges(proxy: Running) -> None:
     limits = Path(f"/proc/{pid}/limits").read_text()
     assert re.search(r"Max core file size +0 +0 ", limits)
     assert re.search(rf"Max data size +{MEMORY} +{MEMORY} ", limits)
+
+
+def test_it_has_room_for_large_bodies(proxy: Running) -> None:
+    """A body is held a few times over and then let go; what a backend allows lies above what it allows itself."""
+    size = BODY_LIMIT // 4
+    for _ in range(3):
+        done = proxy.curl("--data-binary", "@-", "-w", "%{http_code}", "https://api.test/", stdin=bytes(size))
+        assert done.stdout.endswith(b"200"), done
+    peak = int(status(proxy.process.pid)["VmHWM"].split()[0]) << 10
+    assert peak < 6.3 * size < MEMORY < ROOM
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can refuse to be root: run the tests as root as well")

@@ -24,7 +24,7 @@ class Tls(Struct, frozen=True):
 
 
 class Address(Struct, frozen=True):
-    """An engine's URL (`unix://` or `tcp://`) and who named it."""
+    """An engine's URL (`unix://`, `tcp://` or `ssh://`) and who named it."""
 
     url: str
     source: str
@@ -96,10 +96,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _checked(address: Address) -> Address:
     scheme = address.url.partition("://")[0]
-    if scheme in {"unix", "tcp"}:
+    if scheme in {"unix", "tcp", "ssh"}:
         return address
     raise UnavailableError(
-        f"the engine at {address.url} ({address.source}) cannot be spoken to: {scheme} is not unix or tcp",
-        "for an engine behind ssh, forward its socket: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST, "
-        "then DOCKER_HOST=unix:///tmp/docker.sock",
+        f"the engine at {address.url} ({address.source}) cannot be spoken to: {scheme} is not unix, tcp or ssh",
+        "set DOCKER_HOST, or choose another context with DOCKER_CONTEXT",
     )

@@ -20,7 +20,7 @@ from bottle_docker.build import build_image
 from bottle_docker.cures import explained
 from bottle_docker.listing import Container, Layer, Network, Volume
 from bottle_docker.probe import ask
-from bottle_docker.stream import Stream, open_stream
+from bottle_docker.stream import Stream, local_socket, open_stream
 from claude_bottle.errors import BottleError, LaunchError, NameTakenError, NotFoundError, UnavailableError
 
 __all__ = ["Engine"]
@@ -40,9 +40,14 @@ class Engine:
         config = TLSConfig(client_cert=tls.pair, ca_cert=tls.ca, verify=tls.verify) if tls else False
         # An engine older than the SDK's own idea of one does too. Where nobody listens the SDK leaves its socket open.
         version = str(ask(address, "/version").get("ApiVersion"))
+        path = local_socket(address)
         with answered(address):
             self._client: Any = docker.APIClient(
-                base_url=address.url, tls=config, version=version, timeout=TIMEOUT, max_pool_size=32
+                base_url=f"unix://{path}" if path else address.url,
+                tls=config,
+                version=version,
+                timeout=TIMEOUT,
+                max_pool_size=32,
             )
             self._client.trust_env = False  # REQUESTS_CA_BUNDLE and HTTPS_PROXY are about other hosts than an engine
 

@@ -55,7 +55,8 @@ def make_network(
     """Make a network under the first name and on the first subnet that are free; LaunchError if none is.
 
     `routes` are what the engine's host has beside its networks. Another launch may take either name or subnet
-    between the look and the create, so the engine's own word decides.
+    between the look and the create, so the engine's own word decides; a name it gives to two is given back, since no
+    container can join either of them.
     """
     found = engine.networks()
     taken = [*networks_of(subnet for network in found for subnet in network.subnets), *routes]
@@ -65,7 +66,11 @@ def make_network(
     for subnet in free_subnets(pool, taken):
         while name is not None:
             try:
-                return Segment(engine.create_network(name, str(subnet), options, labels), subnet)
+                made = engine.create_network(name, str(subnet), options, labels)
+                if sum(network.name == name for network in engine.networks()) == 1:
+                    return Segment(made, subnet)
+                engine.remove_network(made)  # another user's launch took the name in the same moment
+                name = next(names, None)
             except NameTakenError:
                 name = next(names, None)
             except BottleError as error:

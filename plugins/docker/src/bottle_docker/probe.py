@@ -101,6 +101,8 @@ def broken(what: str, detail: str, cure: str | None) -> ProbeResult:
 
 def cure_of(address: Address, error: UnavailableError) -> str:
     """Return what to do about an engine that does not answer."""
+    if error.hint:
+        return error.hint
     if address.socket and "ermission" in error.message:
         return "join the group that owns the socket: `sudo usermod -aG docker $USER`, then log in again"
     return "start it (`systemctl start docker`), or use another backend with --backend"

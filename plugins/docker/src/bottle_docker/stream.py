@@ -3,6 +3,7 @@
 The SDK gives the socket away behind a buffer that may have read of it already, so these two requests are made here.
 """
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -13,9 +14,10 @@ from msgspec import json
 
 from bottle_docker.address import Address
 from bottle_docker.tls import secured
+from bottle_docker.tunnel import forwarded
 from claude_bottle.errors import NotFoundError, UnavailableError
 
-__all__ = ["STDERR", "STDOUT", "Stream", "connect", "open_stream"]
+__all__ = ["STDERR", "STDOUT", "Stream", "connect", "local_socket", "open_stream"]
 
 CHUNK = 1 << 16
 HEAD = 1 << 16  # bytes of an answer's head
@@ -90,11 +92,18 @@ class Stream:
         return data
 
 
+def local_socket(address: Address) -> str | None:
+    """Return the socket here that leads to the engine, as one behind ssh has it too; None if it is dialled."""
+    if address.url.startswith("ssh://"):
+        return forwarded(address.url, os.getpid())
+    return address.socket
+
+
 def connect(address: Address, timeout: float = CONNECT) -> socket.socket:
     """Return a connection to the engine; UnavailableError if there is none."""
     try:
         with ExitStack() as undo:
-            if path := address.socket:
+            if path := local_socket(address):
                 connection = undo.enter_context(socket.socket(socket.AF_UNIX))
                 connection.settimeout(timeout)
                 connection.connect(path)

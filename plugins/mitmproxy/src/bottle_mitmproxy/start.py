@@ -16,6 +16,9 @@ from claude_bottle.seam.trust import read_bundle
 
 __all__ = ["make_settings", "start"]
 
+MEMORY = 1280 << 20
+"""Bytes: more than the sidecar allows itself (`sidecar.privileges.MEMORY`), to which the want of it is an error."""
+
 
 def start(plan: Plan, site: Site, secrets: Secrets, warm: Warm | None) -> MitmproxyProxy:
     """Describe the process to the site; nothing is waited for."""
@@ -28,11 +31,13 @@ def start(plan: Plan, site: Site, secrets: Secrets, warm: Warm | None) -> Mitmpr
         check_reach(settings)
         # The agent's name for it is no address of its own; on its networks are the agent and this machine alone.
         address = ("--listen", f"0.0.0.0:{listen.port}", "--root", site.root)
-        spec = SidecarSpec(argv=(*IN_IMAGE, *address), image=proxy_recipe(), files=files, env=ENVIRONMENT, stdin=stdin)
+        spec = SidecarSpec(
+            argv=(*IN_IMAGE, *address), image=proxy_recipe(), files=files, env=ENVIRONMENT, stdin=stdin, memory=MEMORY
+        )
     else:
         address = ("--listen", f"{listen.host}:{listen.port}", "--root", site.root)
         argv = (*ARGV, *(("--fd", "3") if listen.way == "fd" else address))
-        spec = SidecarSpec(argv=argv, files=files, env=ENVIRONMENT, stdin=stdin, warm=warm)
+        spec = SidecarSpec(argv=argv, files=files, env=ENVIRONMENT, stdin=stdin, memory=MEMORY, warm=warm)
     return MitmproxyProxy(site.run(spec), settings, placeholders)
 
 

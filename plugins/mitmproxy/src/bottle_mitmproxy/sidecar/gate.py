@@ -114,7 +114,7 @@ class Gate:
         if refusal and (case.decision.level != "warn" or refusal.rule == "credential"):
             self.refuse(flow, refusal)
             return
-        case.found = refusal.reason if refusal else ""
+        case.found, case.sent = refusal.reason if refusal else "", len(cargo.body)
         self._exchange.send(flow.request, slots)
 
     def _look(self, cargo: Cargo, decision: Decision) -> Decision | None:
@@ -136,6 +136,7 @@ class Gate:
         if case is None or flow.response is None or flow.metadata.get("refused"):
             return
 
+        flow.request.raw_content = b""  # it was sent, and a flow lives until the garbage collector comes round
         clean = self._exchange.receive(flow)
         if clean is None:
             reason = "its answer is compressed in a way in which no credential can be found"

@@ -16,10 +16,11 @@ __all__ = ["Case", "Journal", "case_of"]
 
 @dataclass(slots=True)
 class Case:
-    """What is known of a request that was let in: the decision, what was found in it, what came back."""
+    """What is known of a request that was let in: the decision, what was found in it, the bytes each way."""
 
     decision: Decision
     found: str = ""
+    sent: int = 0
     received: int = 0
     told: bool = False
 
@@ -79,7 +80,7 @@ class Journal:
                 status=flow.response.status_code if flow.response else None,
                 reason=case.found or redact(reason),
                 rule="dlp" if case.found else "",
-                sent=len(request.raw_content or b""),
+                sent=case.sent,
                 received=case.received,
             )
         )
