@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from e2e_user import Bottle, Done, User
-from matrix_pair import Pair, bridge_address
+from matrix_pair import Pair
 from model_server import ModelServer
 
 __all__ = ["INSTALL", "KEY", "OTHER", "TOKEN", "Company", "open_cache", "open_company"]
@@ -69,7 +69,7 @@ def open_cache() -> Generator[Path]:
 def open_company(pair: Pair, cache: Path, folder: Path, model: type[M]) -> Generator[Company[M]]:
     """Start a model's stand-in where the pair's proxy reaches it, and make somebody who uses it."""
     ports = (443, 80) if pair.proxy == "pipelock" else (0, 0)
-    server = model(folder, bridge_address() if pair.contained else "127.0.0.1", ports)
+    server = model(folder, pair.address, ports)
     user = User(server.config(), {"backend": pair.backend, "proxy": pair.proxy})
     user.environment |= {
         "XDG_CACHE_HOME": str(cache),

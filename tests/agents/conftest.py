@@ -31,7 +31,7 @@ def cache() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def claude(pair: Pair, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company[ClaudeModel]]:
     """Somebody with an API key of the stand-in for Claude's API, which is all that their bottles reach."""
     with open_company(pair, cache, tmp_path_factory.mktemp("claude"), ClaudeModel) as company:

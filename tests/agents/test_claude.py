@@ -115,6 +115,22 @@ def test_a_whole_launch_hands_over_what_the_manifest_names(claude: Claude, bottl
     assert b"UNNAMED-MARK" not in sent.raw
 
 
+def test_a_skill_that_the_manifest_names_is_listed_and_used(claude: Claude) -> None:
+    """S19, S27: its description is in the request, its text once the tool for it was called; no other skill is."""
+    for name in ("named", "unnamed"):
+        folder = claude.user.home / ".claude" / "skills" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "SKILL.md").write_text(f"---\nname: {name}\ndescription: {name.upper()}-MARK\n---\nBODY-MARK\n")
+    claude.manifest({"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}}, {"agent": "claude", "skills": ["named"]})
+    done = claude.start("-p", "[[mock:skill named]]", env=LOGIN)
+    assert done.code == 0, done.err
+    first, last = claude.model.messages()[-2:]
+    assert b"NAMED-MARK" in first.raw.replace(b"UNNAMED-MARK", b"")
+    assert b"BODY-MARK" not in first.raw
+    assert b"BODY-MARK" in last.raw
+    assert b"UNNAMED-MARK" not in last.raw
+
+
 def test_it_contacts_the_hosts_that_were_shown(claude: Claude, bottle: Bottle) -> None:
     """Of all that it did here the model's host alone was contacted, which is what the preflight shows beside ours."""
     shown = json.loads(claude.user.bottle("start", "reviewer", "--dry-run", "--format", "json").out)

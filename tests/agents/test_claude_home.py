@@ -57,6 +57,16 @@ def test_a_session_that_is_kept_goes_on_in_the_next_launch(claude: Claude) -> No
     kept.parent.rmdir()
 
 
+def test_permissions_are_asked_for_only_where_the_manifest_says_so(claude: Claude) -> None:
+    """`permissions: ask`: with nobody to ask, what Claude Code would ask about is not done; by default it is."""
+    outside = "[[mock:bash touch /tmp/outside]] [[mock:bash ls /tmp/outside]]"
+    for section, done in (({}, True), ({"permissions": "ask"}, False)):
+        claude.manifest({"claude": section}, {"agent": "claude"})
+        answer = claude.start("-p", outside, env=LOGIN)
+        assert (answer.code, answer.out == "MOCK-FINAL /tmp/outside\n") == (0, done), answer.out
+        assert ("permissions   : Claude Code asks for each" in answer.err) != done
+
+
 def test_the_host_s_own_program_can_be_used(claude: Claude, cache: Path) -> None:
     """`install: host`: what `claude` is on the host's PATH runs inside, and nothing is fetched."""
     [installed] = cache.glob(f"claude-bottle-programs/claude-{VERSION}*/claude")

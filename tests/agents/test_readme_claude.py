@@ -1,8 +1,8 @@
 """The README's first page: a token and three commands, from nothing to Claude Code at work, typed at a terminal."""
 
+import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,21 +32,19 @@ def commands() -> list[str]:
 
 
 @pytest.fixture
-def newcomer(claude: Company[ClaudeModel]) -> Iterator[Company[ClaudeModel]]:
+def newcomer(claude: Company[ClaudeModel]) -> Company[ClaudeModel]:
     """Somebody who has a repository, no keyring, and no manifest but what leads the model's name to its stand-in."""
     user = claude.user
-    (user.work / "bottle.yaml").unlink(missing_ok=True)
     egress = f"{{egress: {{private_addresses: [{claude.model.private}]}}}}"
-    own = user.config / "bottle.yaml"
-    own.write_text(f"version: 1\nbottles: {{claude: {egress}}}\nagents: {{claude: {{bottle: claude}}}}\n")
+    (user.config / "bottle.yaml").write_text(
+        f"version: 1\nbottles: {{claude: {egress}}}\nagents: {{claude: {{bottle: claude}}}}\n"
+    )
     git(user.work, "init", "-q", "-b", "main")
     (user.work / "notes.txt").write_text("one\n")
     git(user.work, "add", "notes.txt")
     git(user.work, "-c", "user.name=You", "-c", "user.email=you@example.com", "commit", "-qm", "begun")
     claude.model.credentials = frozenset({TOKEN})
-    yield claude
-    claude.model.credentials = frozenset()
-    own.unlink()
+    return claude
 
 
 def git(folder: Path, *words: str) -> str:
@@ -55,11 +53,12 @@ def git(folder: Path, *words: str) -> str:
 
 
 def test_three_commands_lead_to_claude_code_at_work(newcomer: Company[ClaudeModel]) -> None:
-    """Installed, logged in, started: the model gets the token, Claude Code commits, and its branch is here."""
+    """Installed, logged in, started: the model gets the token, no other host is asked, the commit's branch is here."""
     user = newcomer.user
     install, login, start = commands()
     path = f"{user.home / '.local' / 'bin'}:{user.environment['PATH']}"
-    terminal = Terminal(user.work, {**user.environment, "PATH": path, "PYTHON_KEYRING_BACKEND": NOWHERE})
+    mine = {"PATH": path, "PYTHON_KEYRING_BACKEND": NOWHERE, "PIP_NO_COMPILE": "1"}
+    terminal = Terminal(user.work, {**user.environment, **mine})
     try:
         if (ROOT / "core" / "src").is_dir():  # what was installed from wheels has no clone to install from
             terminal.type(f"{install} -C {ROOT}; echo installed=$?")
@@ -81,6 +80,8 @@ def test_three_commands_lead_to_claude_code_at_work(newcomer: Company[ClaudeMode
         terminal.see("ended=0")
     finally:
         terminal.close()
+    shown = json.loads(user.bottle("start", "claude", "--dry-run", "--format", "json").out)["egress"]["hosts"]
+    assert {event["host"] for event in user.events()} == set(shown) == {"api.anthropic.com"}
     assert newcomer.model.messages()[-1].headers["authorization"] == f"Bearer {TOKEN}"
     assert git(user.work, "log", "--format=%s", "main..bottle/claude") == "from-inside\n"
     assert git(user.work, "show", "bottle/claude:notes.txt") == "two"

@@ -23,7 +23,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
     return request.param
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def internet(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Internet]:
     """The upstreams that a bottle may or may not reach."""
     servers = pair.internet(tmp_path_factory.mktemp("internet"))

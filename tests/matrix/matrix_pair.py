@@ -23,7 +23,7 @@ from bottle_mitmproxy.image import proxy_recipe
 from bottle_pipelock.program import examine as find_pipelock
 from bottle_pipelock.section import IMAGE
 
-__all__ = ["ABSENT", "COLUMNS", "CONTAINED", "LACKS", "PAIRS", "Pair", "bridge_address", "is_listed"]
+__all__ = ["ABSENT", "COLUMNS", "CONTAINED", "LACKS", "PAIRS", "Pair", "is_listed"]
 
 LACKS: Mapping[str, Mapping[str, str]] = {
     "mitmproxy": {},
@@ -104,15 +104,20 @@ class Pair(NamedTuple):
         if probe_docker().state != "ready":
             pytest.skip("needs an address of this machine that is not its primary one: an engine's bridge has it")
 
-    def internet(self, folder: Path) -> Internet:
-        """Return upstreams at an address that the proxy reaches: loopback, or one on the engine's bridge.
+    @property
+    def address(self) -> str:
+        """This machine's address for upstreams: loopback, or one on the engine's bridge.
 
-        pipelock dials the port that is asked for, so there they have the ports of the real Internet. In its own
-        network this machine's loopback and its primary address are none of this machine's.
+        In a proxy's own network this machine's loopback and its primary address are none of this machine's.
         """
-        pipelock = self.proxy == "pipelock"
-        address = bridge_address() if self.contained or pipelock else "127.0.0.1"
-        return Internet(folder, address, (443, 80) if pipelock else (0, 0))
+        return bridge_address() if self.contained or self.proxy == "pipelock" else "127.0.0.1"
+
+    def internet(self, folder: Path) -> Internet:
+        """Return upstreams at an address that the proxy reaches.
+
+        pipelock dials the port that is asked for, so there they have the ports of the real Internet.
+        """
+        return Internet(folder, self.address, (443, 80) if self.proxy == "pipelock" else (0, 0))
 
     def user(self, internet: Internet) -> User:
         """Return somebody whose manifests choose this pair."""

@@ -25,6 +25,17 @@ def test_a_yes_starts_and_approves(user: User, terminal: Start) -> None:
     assert user.run("start", "reviewer", "--yes").returncode == 0
 
 
+def test_a_yes_without_a_manifest_approves_none(user: User, terminal: Start) -> None:
+    """What is written there later was never looked at."""
+    (user.project / "bottle.yaml").unlink()
+    first = terminal("start", "stagehand", "--backend", "stage", "--proxy", "stageway")
+    first.wait_for("start? [y/N]:")
+    assert "approved" not in first.seen
+    first.type("y\n")
+    assert first.finish() == 0
+    assert not (user.state / "approved.json").exists()
+
+
 @pytest.mark.parametrize("keys", ["n\n", "\n", "\x04"])
 def test_anything_but_a_yes_is_a_no(user: User, terminal: Start, keys: str) -> None:
     """N is the default, also at the end of input: exit 1, nothing is made or approved, the warm process is gone."""

@@ -32,7 +32,7 @@ def settle_approval(prepared: Prepared, around: Surroundings, *, yes: bool) -> b
         return True
     if not click.confirm("start?", default=False, err=True):
         return False
-    if found.how != "nowhere":
+    if status != "approved":
         approvals.approve(found.path, loaded.sha256)
     return True
 

@@ -4,18 +4,24 @@ import tempfile
 import time
 from collections.abc import Generator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
-from claude_bottle.seam.sidecar import File
+from claude_bottle.seam.owner import Launch, Owner
+from claude_bottle.seam.secrets import Secrets
+from claude_bottle.seam.sidecar import File, SidecarSpec
+from claude_bottle.testing.commands import host_arguments
 from claude_bottle.testing.contract import load_target
-from claude_bottle.testing.ground import Ground
+from claude_bottle.testing.ground import Ground, say
 from claude_bottle.testing.passage import PASSAGE
 from claude_bottle.testing.policy import RECORD
 from claude_bottle.testing.upstream import ALLOWED, OTHER, Upstream
-from claude_bottle.testing.ways import Way, make_plan, served
+from claude_bottle.testing.ways import HIDDEN, Way, make_plan, served
 
 __all__ = ["SidecarContract"]
+
+MEANT = f"meant-for-a-sidecar-{token_hex(8)}"
 
 
 class SidecarContract:
@@ -50,6 +56,21 @@ class SidecarContract:
         result = sidecar.exec(["/bin/sh", "-c", "pwd; echo err >&2; exit 3"], 10)
         assert (result.returncode, result.stderr) == (3, b"err\n")
         assert sidecar.wait(0.1) is None
+
+    def test_what_is_for_its_stdin_is_there(self, ground: Ground, way: Way) -> None:
+        """Where credentials come to a proxy: on its standard input, in no file of its folder and no argument."""
+        site = ground.hooks.open_site(plan=way.plan, launch=Launch(label=token_hex(4), owner=Owner.current()), say=say)
+        assert site is not None
+        try:
+            echo = 'read -r line; echo "got ${#line}"; exec /bin/sleep 60'
+            sidecar = site.run(SidecarSpec(argv=("/bin/sh", "-c", echo), stdin=f"{MEANT}\n".encode()))
+            site.settle()
+            ground.hooks.start_bottle(plan=way.plan, site=site, env={}, secrets=Secrets(HIDDEN))
+            assert next(iter(sidecar.lines(10))).strip() == f"got {len(MEANT)}".encode()
+            assert MEANT.encode() not in host_arguments()
+            assert sidecar.exec(["/bin/sh", "-c", "grep -rl meant-for . || true"], 10).stdout == b""
+        finally:
+            site.close()
 
     def test_a_file_is_replaced_while_it_runs(self, way: Way) -> None:
         """`put` is in force at once, whole: no reader meets half a file."""

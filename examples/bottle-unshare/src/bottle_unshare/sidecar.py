@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from claude_bottle.errors import BottleError, DeadlineError
@@ -18,7 +18,7 @@ from claude_bottle.seam.tree import FileEntry, read_tree
 __all__ = ["UnshareSidecar"]
 
 GRACE = 2.0
-ON_DESCRIPTOR_3 = ("/bin/sh", "-c", 'exec "$@" 3<&0 </dev/null', "sh")
+ON_DESCRIPTOR_3 = ("/bin/sh", "-c", 'input=$1; shift; exec "$@" 3<&0 <"$input"', "sh")
 
 
 class UnshareSidecar:
@@ -31,6 +31,11 @@ class UnshareSidecar:
             self._give(folder)
         self.put(spec.files)
         self._process, self._channel = spec.warm or spawn(spec, root)
+        with (
+            suppress(OSError),
+            self._process.stdin or nullcontext() as stdin,
+        ):  # credentials, far less than a pipe holds
+            _ = stdin and stdin.write(spec.stdin)
         self._lines: list[bytes] = []
         self._errors: list[bytes] = []
         self._silent = False
@@ -129,14 +134,17 @@ class UnshareSidecar:
 def spawn(spec: SidecarSpec, root: Path) -> Warm:
     """Start a process with its channel on descriptor 3 and nothing else of ours."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+    reader, writer = os.pipe()
+    with theirs, os.fdopen(reader, "rb"):
         process = subprocess.Popen(
-            [*ON_DESCRIPTOR_3, *spec.argv],
+            [*ON_DESCRIPTOR_3, f"/proc/self/fd/{reader}", *spec.argv],
             stdin=theirs.fileno(),
+            pass_fds=(reader,),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(spec.env),
             cwd=root,
             start_new_session=True,
         )
+    process.stdin = os.fdopen(writer, "wb")
     return Warm(process, ours)
