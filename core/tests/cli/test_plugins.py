@@ -265,6 +265,8 @@ def test_a_plugin_s_portrait(user: User, install: Install) -> None:
         "root": False,
         "bind": False,
         "confines": True,
+        "host_cure": "its network is not isolated here: bottle doctor",
+        "name_cure": "its resolver asks others: bottle doctor",
     }
     assert info["requirements"] == wanted
     modules = {it["module"]: it for it in info["imports"]}
