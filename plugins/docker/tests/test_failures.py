@@ -99,7 +99,7 @@ def test_a_subnet_that_is_taken_after_the_look_moves_on(engine: Engine, monkeypa
 
 def test_a_name_that_the_engine_gave_to_two_is_given_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """S6: it looks for a name and takes it in two steps, and another user's launch knows nothing of our lock."""
-    pool, labels = IPv4Network("10.99.251.0/27"), mark_of(Owner.current(), "5ab6").labels("network")
+    pool, labels = IPv4Network("10.99.251.0/28"), mark_of(Owner.current(), "5ab6").labels("network")
     create, names = engine.create_network, list[str]()
 
     def unchecked(name: str, subnet: str) -> str:
