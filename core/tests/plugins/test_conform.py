@@ -88,7 +88,7 @@ def test_what_confines_nothing_is_never_started(user: User, tmp_path: Path) -> N
     refused = user.run("start", "reviewer", "--yes", "--file", "bottle.yaml", "--backend", "local")
     assert refused.returncode == 125
     assert "error: backend local confines nothing: it is for the tests of other plugins\n" in refused.stderr
-    assert user.run("plugins", "conform", "local", "--", "-k", "dialled or home").returncode == 1
+    assert user.run("plugins", "conform", "local", "--", "-k", "confines or home").returncode == 1
 
 
 def test_what_may_be_lacking_is_a_skip_and_nothing_else_is(user: User, tmp_path: Path) -> None:

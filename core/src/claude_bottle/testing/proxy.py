@@ -226,8 +226,8 @@ class ProxyContract(Contract):
 
 
 def _soon(holds: Callable[[], bool]) -> bool:
-    """Say whether something holds within ten seconds."""
-    end = time.monotonic() + 10
+    """Say whether something holds within five seconds."""
+    end = time.monotonic() + 5
     while not holds():
         if time.monotonic() > end:
             return False

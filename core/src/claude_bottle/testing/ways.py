@@ -47,6 +47,7 @@ class Way(NamedTuple):
     plan: Plan
     upstream: Upstream
     events: list[Event]
+    listener: threading.Thread
     ca: bytes | None
     sidecars: list[Sidecar]
 
@@ -65,11 +66,13 @@ class Way(NamedTuple):
         return self.bottle.exec('printf %s "$HOME/kit-authority.pem"').stdout.decode()
 
     def told(self, holds: Callable[[Event], bool]) -> list[Event]:
-        """Return the events for which something holds, once there are some; none after ten seconds."""
+        """Return the events for which something holds, once there are some; none at their end, or after ten seconds."""
         end = time.monotonic() + 10
-        while not (found := [it for it in self.events if holds(it)]) and time.monotonic() < end:
+        while True:
+            over = not self.listener.is_alive() or time.monotonic() > end
+            if (found := [it for it in self.events if holds(it)]) or over:
+                return found
             time.sleep(0.05)
-        return found
 
 
 @contextmanager
@@ -92,12 +95,13 @@ def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Ge
         site.settle()
         bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets(HIDDEN))
         assert bottle is not None
-        way = Way(proxy, bottle, plan, upstream, [], proxy.ready(READY), sidecars)
+        ca, events = proxy.ready(READY), list[Event]()
+        listener = threading.Thread(target=_listen, args=(proxy, events), daemon=True)
+        way = Way(proxy, bottle, plan, upstream, events, listener, ca, sidecars)
         if bottle.exec("command -v curl").returncode:
             pytest.skip("needs curl in the bottle")
         if way.ca is not None:
             bottle.put([FileEntry("kit-authority.pem", way.ca)], way.ca_file.rpartition("/")[0])
-        listener = threading.Thread(target=_listen, args=(proxy, way.events), daemon=True)
         listener.start()
         yield way
         proxy.stop()
