@@ -15,7 +15,7 @@ from claude_bottle.seam.bottle import Dial, ExecResult, Service, Sightings
 from claude_bottle.seam.listening import Listening, listen_at
 from claude_bottle.seam.owner import start_time
 from claude_bottle.seam.tree import Entry, checked_path, read_tree, write_tree
-from claude_bottle.testing.record import Record, end_all
+from claude_bottle.testing.record import Record, end_all, remove
 
 __all__ = ["LocalBottle", "dial_once"]
 
@@ -37,9 +37,8 @@ class LocalBottle:
     def begin(self) -> None:
         """Let it run: a process stands for it, which holds its environment and ends with the process that began it."""
         self.folder.mkdir()
-        name, _, label = self.record.mark.partition("=")
-        own = {"PATH": os.defpath, "HOME": str(self.folder), "TMPDIR": str(self.folder), "USER": "agent", name: label}
-        self._env = {**own, **self._env}
+        own = {"PATH": os.defpath, "HOME": str(self.folder), "TMPDIR": str(self.folder), "USER": "agent"}
+        self._env = {**own, **self._env, **self.record.mark("bottle")}
         self._stands = subprocess.Popen(
             ["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=self._env, start_new_session=True
         )
@@ -84,7 +83,7 @@ class LocalBottle:
                 raise DeadlineError(f"the command did not end within {timeout:g} seconds") from error
             finally:
                 if process.poll() is None:
-                    end_all(f"LOCAL_COMMAND={mark['LOCAL_COMMAND']}")
+                    end_all(mark)
                     process.wait()
             written = (Path(f"/proc/self/fd/{it.fileno()}").read_bytes() for it in (out, err))
             return ExecResult(exit_code(code), *written)
@@ -127,9 +126,16 @@ class LocalBottle:
     def stop(self) -> None:
         """Ask the launch to take itself down, if that is another process, and remove what is left."""
         self.record.launch.owner.end(f"the launch of {self.name}")
+        self.end()
+        if self._stands is None:
+            self.record.sweep()
+
+    def end(self) -> None:
+        """End whatever runs in it, close what it serves, and remove its folder. Idempotent."""
         for served in self._served:
             served.close()
-        self.record.sweep()
+        end_all(self.record.mark("bottle"))
+        remove(self.folder)
         if self._stands is not None:
             self._stands.communicate()
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
+
 from claude_bottle.declare import NoSection, backend
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
@@ -53,6 +55,7 @@ class LocalSite:
     def run(self, spec: SidecarSpec) -> LocalSidecar:
         """Start a process."""
         Path(self.root).mkdir()
+        spec = msgspec.structs.replace(spec, env={**spec.env, **self.record.mark("sidecar")})
         self.sidecars.append(self.sidecar(spec, Path(self.root)))
         return self.sidecars[-1]
 
@@ -75,7 +78,7 @@ class LocalSite:
     def close(self) -> None:
         """Sweep everything."""
         for bottle in self.bottles:
-            bottle.stop()
+            bottle.end()
         for sidecar in self.sidecars:
             sidecar.stop()
         self.record.sweep()

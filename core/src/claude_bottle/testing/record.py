@@ -3,9 +3,10 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,7 @@ from claude_bottle.seam.folders import private_dir, runtime_dir
 from claude_bottle.seam.names import candidates, taken_message
 from claude_bottle.seam.owner import Launch, start_time
 
-__all__ = ["LocalLeftovers", "Record", "claim", "end_all", "records"]
+__all__ = ["LocalLeftovers", "Record", "claim", "end_all", "records", "remove"]
 
 FILE = "launch.json"
 
@@ -34,10 +35,9 @@ class Record(Struct, frozen=True, kw_only=True):
         """What the launch has on this machine."""
         return top() / self.name
 
-    @property
-    def mark(self) -> str:
-        """A word of the environment that every process of the bottle has: by it they are found, and ended."""
-        return f"LOCAL_BOTTLE={self.launch.label}"
+    def mark(self, of: Literal["bottle", "sidecar"]) -> Mapping[str, str]:
+        """Return a variable of every process that is begun there: by it they are found, and ended."""
+        return {f"LOCAL_{of.upper()}": self.launch.label}
 
     def runs(self) -> bool:
         """Whether its process lives, and is no other one that has its number by now."""
@@ -51,8 +51,9 @@ class Record(Struct, frozen=True, kw_only=True):
         part.replace(file)
 
     def sweep(self) -> None:
-        """End whatever runs in the bottle, and remove the folder. Idempotent."""
-        end_all(self.mark)
+        """End whatever was begun here, and remove the folder. Idempotent."""
+        end_all(self.mark("bottle"))
+        end_all(self.mark("sidecar"))
         remove(self.folder)
 
 
@@ -95,9 +96,9 @@ def records() -> Iterator[Record]:
             yield msgspec.json.decode(path.read_bytes(), type=Record)
 
 
-def end_all(mark: str) -> None:
-    """Kill every process that has this word in its environment, and those that they begin meanwhile."""
-    word = mark.encode()
+def end_all(mark: Mapping[str, str]) -> None:
+    """Kill every process that has this variable in its environment, and those that they begin meanwhile."""
+    [word] = (os.fsencode(f"{name}={value}") for name, value in mark.items())
     while found := [pid for pid in _pids() if word in _environment(pid)]:
         for pid in found:
             with suppress(ProcessLookupError):
