@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from claude_bottle.errors import BottleError
 from claude_bottle.manifest.types import Egress
 from claude_bottle.plan.environment import EnvNames
 from claude_bottle.plan.hosts import wanted_rules
@@ -95,7 +96,7 @@ def served(loaded: Loaded, ground: Ground, upstream: Upstream, plan: Plan) -> Ge
         site.settle()
         bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets(HIDDEN))
         assert bottle is not None
-        ca, events = proxy.ready(READY), list[Event]()
+        ca, events = _serves(proxy, f"{loaded.name} on {ground.loaded.name}"), list[Event]()
         listener = threading.Thread(target=_listen, args=(proxy, events), daemon=True)
         way = Way(proxy, bottle, plan, upstream, events, listener, ca, sidecars)
         if bottle.exec("command -v curl").returncode:
@@ -132,6 +133,14 @@ def make_plan(loaded: Loaded, ground: Ground, section: Mapping[str, Any], upstre
     rules = parts[-1][1].rules
     assert rules is not None, "resolve_plan of a proxy answers with rules"
     return assemble_plan(spec, Draft(parts=tuple(parts)), rules, EnvNames((), ()))
+
+
+def _serves(proxy: Proxy, who: str) -> bytes | None:
+    """Return its authority once it serves; a proxy that does not says why, and no traceback says it better."""
+    try:
+        return proxy.ready(READY)
+    except BottleError as error:
+        pytest.fail(f"{who}: {error}", pytrace=False)
 
 
 def _listen(proxy: Proxy, events: list[Event]) -> None:
