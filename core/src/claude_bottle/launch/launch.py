@@ -5,11 +5,13 @@ import secrets as randomness
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
 from claude_bottle.errors import BottleError, ImageError, LaunchError, PluginError, Problem, map_exceptions
+from claude_bottle.hookspecs import Hooks
 from claude_bottle.launch.allow import Allowances
 from claude_bottle.launch.control import (
     AllowRequest,
@@ -30,6 +32,7 @@ from claude_bottle.launch.team import ask, ask_maybe
 from claude_bottle.launch.undo import Undo
 from claude_bottle.launch.watch import Watch, watch_proxy
 from claude_bottle.launch.work import Keeper, Work
+from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.owner import Launch, Owner
@@ -266,21 +269,10 @@ def _provision(prepared: Prepared, bottle: Bottle, answers: Secrets, report: Cal
     plan, team = prepared.plan, prepared.team
     agent = team.agent
     prompt = ask_maybe(agent, lambda: agent.hooks.provision_prompt(bottle=bottle, plan=plan))
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision_skills(bottle=bottle, plan=plan))
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(
-            loaded,
-            lambda hooks=hooks: hooks.provision_ssh(bottle=bottle, plan=plan, answers=answers, report=report),
-        )
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision_git(bottle=bottle, plan=plan))
-    for loaded in team.everyone:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision(bottle=bottle, plan=plan))
+    _each(team.provisioners, lambda it: it.provision_skills(bottle=bottle, plan=plan))
+    _each(team.provisioners, lambda it: it.provision_ssh(bottle=bottle, plan=plan, answers=answers, report=report))
+    _each(team.provisioners, lambda it: it.provision_git(bottle=bottle, plan=plan))
+    _each(team.everyone, lambda it: it.provision(bottle=bottle, plan=plan))
     return prompt
 
 
@@ -297,3 +289,9 @@ def explain(prepared: Prepared, running: Running, code: int) -> list[Problem]:
         causes = ask_maybe(agent, lambda: hooks.explain(bottle=bottle, plan=plan, code=code, events=events))
         return list(causes or ())
     return []
+
+
+def _each(members: Iterable[Loaded], step: Callable[[Hooks], object]) -> None:
+    """Take one step with each of them."""
+    for loaded in members:
+        ask_maybe(loaded, partial(step, loaded.hooks))
