@@ -31,7 +31,7 @@ class Wall(LocalBackend):
     def start_bottle(self, plan: Plan, site: LocalSite, env: Mapping[str, str], secrets: Secrets) -> Bottle:
         """Leave a file behind."""
         secret = secrets["FORWARDED"]
-        left = Path(os.environ["XDG_RUNTIME_DIR"], f"left-{plan.slug}")
+        left = Path(os.environ["XDG_RUNTIME_DIR"], "left")
         left.write_text(secret)
         bottle = super().start_bottle(plan=plan, site=site, env={**os.environ, **env}, secrets=secrets)
         bottle.exec(f"sh -c 'sleep 90; :' {secret} &")

@@ -58,8 +58,8 @@ def host_arguments() -> bytes:
 
 
 def no_process(bottle: Bottle, words: str) -> bool:
-    """Say whether a process with this command line has gone, within a second."""
-    for _ in range(20):
+    """Say whether a process with this command line has gone, within five seconds."""
+    for _ in range(100):
         if words not in bottle.exec("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout.decode():
             return True
         time.sleep(0.05)

@@ -67,7 +67,9 @@ class IsolationContract:
         if program is None:
             pytest.skip(f"needs one of {', '.join(LISTENERS)} in the bottle, to listen with")
         run = f'{program} {OPTIONS[program]} "$SCRIPT" > "$HOME/port" 2>/dev/null'
-        begun = held.bottle.exec(f'{run} & sleep 1; cat "$HOME/port"; echo $!', env={"SCRIPT": LISTENERS[program]})
+        ready = 'until [ -s "$HOME/port" ]; do sleep 0.05; done; cat "$HOME/port"'
+        words = {"SCRIPT": LISTENERS[program]}
+        begun = held.bottle.exec(f'rm -f "$HOME/port"; {run} & {ready}; echo $!', env=words, timeout=10)
         port, pid = begun.stdout.decode().split()
         seen = held.bottle.look([Dial("127.0.0.1", int(port))], [])
         held.bottle.exec(f"kill {pid}")
