@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from bottle_docker import networks, site
 from bottle_docker.address import Address
+from bottle_docker.archive import pack_archive
 from bottle_docker.containers import agent_body
 from bottle_docker.engine import Engine
-from bottle_docker.images import Images, is_of_build
-from bottle_docker.labels import BUILD, LAUNCH, Mark
+from bottle_docker.images import Images
+from bottle_docker.labels import BUILD, BUILDER, LAUNCH, Mark, builder
 from bottle_docker.leftover import find_bottles, find_leftovers, remove_leftovers
 from bottle_docker.networks import Segment, make_network
 from bottle_docker.probe import judge
@@ -100,7 +101,7 @@ def test_a_subnet_that_is_taken_after_the_look_moves_on(engine: Engine, monkeypa
 
 def test_a_name_that_the_engine_gave_to_two_is_given_back(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """S6: it looks for a name and takes it in two steps, and another user's launch knows nothing of our lock."""
-    pool, labels = IPv4Network("10.213.251.0/27"), mark_of(Owner.current(), "5ab6").labels("network")
+    pool, labels = IPv4Network("10.99.251.0/27"), mark_of(Owner.current(), "5ab6").labels("network")
     create, names = engine.create_network, list[str]()
 
     def unchecked(name: str, subnet: str) -> str:
@@ -112,7 +113,7 @@ def test_a_name_that_the_engine_gave_to_two_is_given_back(engine: Engine, monkey
         names.append(name)
         if len(names) > 1:
             return create(name, subnet, *rest)
-        unchecked(name, "10.213.251.24/29")
+        unchecked(name, "10.99.251.24/29")
         return unchecked(name, subnet)
 
     monkeypatch.setattr(engine, "create_network", second)
@@ -140,7 +141,27 @@ def test_a_build_that_fails_says_how_and_leaves_no_layer(engine: Engine) -> None
     with pytest.raises(ImageError, match="cannot be built") as caught:
         Images(engine, lambda _: None, threading.Event()).ensure(recipe)
     assert "why" in caught.value.message
-    assert engine.dangling_images(BUILD) == []
+    assert find_leftovers(engine).builds == ()
+
+
+@pytest.mark.parametrize(("whose", "seen"), [("", True), ("4711.another", False)])
+def test_a_broken_build_is_a_leftover_of_whoever_made_it(engine: Engine, whose: str, seen: bool) -> None:
+    """S30: that of another user of the engine may still be under way, which only they can tell."""
+    digest = os.urandom(8).hex()
+    label = f"LABEL {BUILD}={digest} {BUILDER}={whose or builder()}"
+    steps = f"FROM {BASE}\n{label}\nRUN echo half >/half\nRUN false\n"
+    context = pack_archive([("Dockerfile", steps.encode(), 0o644, 0)])
+    with pytest.raises(LaunchError):
+        list(engine.build(context, f"claude-bottle-test-{digest}", threading.Event()))
+    layers = engine.dangling_images(f"{BUILD}={digest}")
+    assert layers != []
+    try:
+        assert (digest in find_leftovers(engine).builds) is seen
+        assert cleaned(engine)
+        assert (engine.dangling_images(f"{BUILD}={digest}") == []) is seen
+    finally:
+        for layer in layers:
+            engine.remove_image(layer.id)
 
 
 def test_a_build_is_given_up_with_its_launch(engine: Engine) -> None:
@@ -163,7 +184,7 @@ def test_a_build_is_given_up_with_its_launch(engine: Engine) -> None:
 def cleaned(engine: Engine) -> bool:
     """Clean up, and say whether no step of a build is left."""
     remove_leftovers(engine, find_leftovers(engine))
-    return engine.dangling_images(BUILD) == [] and not any(map(is_of_build, engine.containers(BUILD)))
+    return find_leftovers(engine).builds == ()
 
 
 def wait_for(true: Callable[[], bool]) -> bool:

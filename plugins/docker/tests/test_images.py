@@ -14,7 +14,7 @@ from bottle_docker.containers import agent_body, proxy_body
 from bottle_docker.cures import explained
 from bottle_docker.image import agent_recipe
 from bottle_docker.images import context_of, labelled, shortened, tag_of
-from bottle_docker.labels import BUILD, Mark
+from bottle_docker.labels import BUILD, BUILDER, Mark, builder
 from bottle_docker.locks import locked
 from bottle_docker.networks import Segment
 from bottle_docker.section import DockerSection
@@ -48,7 +48,7 @@ def test_the_order_of_files_and_what_a_machine_trusts_are_not() -> None:
 def test_each_stage_carries_the_label_first() -> None:
     """By it the layers of a build that was broken off are found."""
     lines = labelled(RECIPE).splitlines()
-    label = f"LABEL {BUILD}={tag_of(RECIPE).partition(':')[2]}"
+    label = f"LABEL {BUILD}={tag_of(RECIPE).partition(':')[2]} {BUILDER}={builder()}"
     assert lines == ["FROM a AS one", label, "RUN x", "FROM b", label]
 
 

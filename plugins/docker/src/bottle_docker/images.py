@@ -9,7 +9,7 @@ from contextlib import suppress
 from threading import Event
 
 from bottle_docker.engine import Engine
-from bottle_docker.labels import BUILD, LAUNCH
+from bottle_docker.labels import BUILD, BUILDER, LAUNCH, builder
 from bottle_docker.listing import Container
 from bottle_docker.locks import locked
 from claude_bottle.errors import BottleError, ImageError, LaunchError
@@ -80,19 +80,20 @@ class Images:
 
 
 def forget_build(engine: Engine, digest: str) -> None:
-    """Remove the containers and nameless layers of a build that is over."""
+    """Remove the containers and nameless layers of a build of this user's that is over."""
     for container in engine.containers(f"{BUILD}={digest}"):
         if is_of_build(container):
             engine.remove(container.id)
     for layer in engine.dangling_images(f"{BUILD}={digest}"):
-        engine.remove_image(layer.id)
+        if (layer.labels or {}).get(BUILDER) == builder():
+            engine.remove_image(layer.id)
 
 
 def is_of_build(container: Container) -> bool:
-    """Say whether a container is a step of a build: it has the label of one, no launch, and an image without a name."""
+    """Say whether a container is a step of a build of ours: by its labels, without a launch, of a nameless image."""
     labels = container.labels or {}
     return (
-        BUILD in labels
+        labels.get(BUILDER) == builder()
         and LAUNCH not in labels
         and re.fullmatch(r"(sha256:)?[0-9a-f]{12,}", container.image) is not None
     )
@@ -142,7 +143,7 @@ def context_of(recipe: Recipe) -> bytes:
 
 def labelled(recipe: Recipe) -> str:
     """Return the containerfile with a label as the first step of each stage: half-built layers are found by it."""
-    label = f"LABEL {BUILD}={digest_of(recipe)}"
+    label = f"LABEL {BUILD}={digest_of(recipe)} {BUILDER}={builder()}"
     lines: list[str] = []
     for line in recipe.containerfile.splitlines():
         lines.append(line)

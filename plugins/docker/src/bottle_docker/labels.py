@@ -8,17 +8,24 @@ from msgspec import Struct
 
 from claude_bottle.seam.owner import Launch, Owner
 
-__all__ = ["BUILD", "LAUNCH", "ROLE", "Mark", "Role"]
+__all__ = ["BUILD", "BUILDER", "LAUNCH", "ROLE", "Mark", "Role", "builder"]
 
 PREFIX = "claude-bottle."
 LAUNCH = f"{PREFIX}launch"
 ROLE = f"{PREFIX}role"
 BUILD = f"{PREFIX}build"
 """On every layer of an image that we build: the hash of its inputs."""
+BUILDER = f"{PREFIX}builder"
+"""Beside it: whose build it is, since nobody else knows whether it is still under way."""
 
 VERSION = "1"
 
 Role = Literal["agent", "proxy", "network", "volume", "witness"]
+
+
+def builder() -> str:
+    """Return this user of this machine, as the label has them."""
+    return f"{os.getuid()}.{Owner.current().machine}"
 
 
 class Mark(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from msgspec import Struct
 from bottle_docker.bottle import DockerBottle
 from bottle_docker.engine import Engine
 from bottle_docker.images import forget_build, is_building, is_of_build
-from bottle_docker.labels import BUILD, LAUNCH, ROLE, Mark
+from bottle_docker.labels import BUILD, BUILDER, LAUNCH, ROLE, Mark, builder
 from bottle_docker.site import sweep
 
 __all__ = ["Leftovers", "find_bottles", "find_leftovers", "remove_leftovers"]
@@ -75,9 +75,10 @@ def find_leftovers(engine: Engine) -> Leftovers:
 
 
 def broken_builds(engine: Engine) -> set[str]:
-    """Return the hashes of builds of which steps are left and that nobody is at."""
+    """Return the hashes of this user's builds of which steps are left and that nobody is at."""
     steps = [it for it in engine.containers(BUILD) if is_of_build(it)]
-    digests = {(it.labels or {}).get(BUILD, "") for it in (*steps, *engine.dangling_images(BUILD))}
+    layers = [it for it in engine.dangling_images(BUILD) if (it.labels or {}).get(BUILDER) == builder()]
+    digests = {(it.labels or {}).get(BUILD, "") for it in (*steps, *layers)}
     return {digest for digest in digests if digest.isalnum() and not is_building(digest)}
 
 
