@@ -16,16 +16,30 @@ from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
 
+import msgspec
 from msgspec.structs import replace
 
 from claude_bottle.plugins.trust import Locked, fingerprint, normalise, open_lock
+from claude_bottle.seam.owner import Launch, Owner
+from claude_bottle.testing.record import Record
 
-__all__ = ["MANIFEST", "STAGE", "Terminal", "User", "process_lives", "trust", "wait_until", "write_distribution"]
+__all__ = ["ASK", "MANIFEST", "STAGE", "Terminal", "User", "process_lives", "trust", "wait_until", "write_distribution"]
 
 STAGE = Path(__file__).parent / "launch" / "stage"
 """A folder for the path, with the distribution `stage-plugins`."""
 
 PROGRAM = (sys.executable, "-W", "error", "-c", "from claude_bottle.cli.main import main; main()")
+
+ASK = """
+import os, socket, sys
+from urllib.parse import urlsplit
+proxy = urlsplit(os.environ["HTTP_PROXY"])
+for host in sys.argv[1:]:
+    with socket.create_connection((proxy.hostname, proxy.port)) as peer:
+        peer.sendall(f"CONNECT {host}:443 HTTP/1.1\\r\\n\\r\\n".encode())
+        peer.recv(100)
+"""
+"""What asks its bottle's proxy for hosts, as an agent would."""
 
 MANIFEST = """\
 version: 1
@@ -151,9 +165,17 @@ class User:
         file = self.world / "journal"
         return file.read_text().splitlines() if file.exists() else []
 
+    def leave(self, name: str) -> Path:
+        """Leave on the stage what a launch that was killed leaves; return its folder."""
+        folder = self.runtime / "local" / name
+        folder.mkdir(parents=True)
+        dead = Launch(label="0123abcd", owner=replace(Owner.current(), start=1))
+        (folder / "launch.json").write_bytes(msgspec.json.encode(Record(name=name, slug=name, launch=dead)))
+        return folder
+
     def left(self) -> list[str]:
         """Return what still exists: on the stage, among the launches' records, among the processes."""
-        kept = [path.name for path in (self.world / "kept").glob("*")]
+        kept = [path.name for path in (self.runtime / "local").glob("*")]
         records = [path.name for path in (self.runtime / "launches").glob("*")]
         return sorted([*kept, *records, *(f"process {pid}" for pid in self.pids() if process_lives(pid))])
 

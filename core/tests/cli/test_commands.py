@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from core_harness import MANIFEST, PROGRAM, User, wait_until
+from core_harness import ASK, MANIFEST, PROGRAM, User, wait_until
 
 COMMANDS = (
     "start",
@@ -240,10 +241,7 @@ def test_logs_follow_until_the_bottle_ends(user: User) -> None:
     follow = user.begin("logs", "reviewer", "-f", "--format", "json")
     time.sleep(0.5)
     assert follow.poll() is None
-    [bottle] = (user.world / "kept").glob("bottle-*")
-    port = json.loads(bottle.read_text())["listen"]["port"]
-    dial = f"import socket; socket.create_connection(('127.0.0.1', {port})).sendall(b'CONNECT z.example:443 HTTP/1.1')"
-    user.python(dial)
+    user.run("exec", "reviewer", "--", sys.executable, "-c", ASK, "z.example")
     assert follow.stdout is not None
     assert json.loads(follow.stdout.readline())["host"] == "z.example"
     user.run("stop", "reviewer")
@@ -260,10 +258,9 @@ def test_logs_of_an_ended_bottle_do_not_wait(user: User) -> None:
 def test_cleanup_lists_without_removing(user: User) -> None:
     """S30: `--dry-run` lists, and without a terminal nothing is removed unless `--yes` says so."""
     user.run("cleanup", "--yes")  # as above
-    (user.world / "kept").mkdir(exist_ok=True)
-    (user.world / "kept" / "leftover-1").touch()
+    folder = user.leave("leftover-1")
     dry = user.run("cleanup", "--dry-run")
-    assert (dry.returncode, dry.stdout) == (0, "stage: leftover leftover-1\n")
+    assert (dry.returncode, dry.stdout) == (0, f"stage: folder {folder}\n")
     assert user.run("cleanup").returncode == 1
     assert user.left() == ["leftover-1"]
     failed = user.run("cleanup", "--yes", env={"STAGE_FAIL": "cleanup"})

@@ -156,11 +156,10 @@ def test_trust_asks_and_no_is_the_default(user: User, terminal: Start) -> None:
 
 def test_cleanup_asks_and_no_is_the_default(user: User, terminal: Start) -> None:
     """S30: leftovers are listed, asked about and removed on a yes alone."""
-    (user.world / "kept").mkdir()
-    (user.world / "kept" / "leftover-1").touch()
+    folder = user.leave("leftover-1")
     asked = terminal("cleanup")
     asked.wait_for("remove? [y/N]:")
-    assert "stage: leftover leftover-1" in asked.seen
+    assert f"stage: folder {folder}" in asked.seen
     asked.type("\n")
     assert asked.finish() == 1
     assert user.left() == ["leftover-1"]

@@ -101,7 +101,7 @@ def test_a_third_ctrl_c_leaves_and_names_cleanup(user: User) -> None:
     code, said = end(launch)
     assert code == 130
     assert "left before everything was removed: run `bottle cleanup`" in said
-    assert any(name.startswith("site-") for name in user.left())
+    assert "claude-bottle-reviewer" in user.left()
 
 
 def test_what_a_killed_launcher_leaves_is_found_and_removed(user: User) -> None:
@@ -114,8 +114,10 @@ def test_what_a_killed_launcher_leaves_is_found_and_removed(user: User) -> None:
     assert "nothing is left over" in live.stderr
     dry = user.run("cleanup", "--dry-run")
     assert dry.returncode == 0
-    assert dry.stdout.startswith("record of launch ")
+    folder, record = dry.stdout.splitlines()
+    assert folder == f"stage: folder {user.runtime}/local/claude-bottle-reviewer"
+    assert record.startswith("record of launch ")
     assert any(name.endswith(".json") for name in user.left())
     assert user.run("cleanup", "--yes").returncode == 0
-    assert not any(name.endswith((".json", ".sock")) for name in user.left())
+    assert user.left() == []
     assert "nothing is left over" in user.run("cleanup", "--dry-run").stderr

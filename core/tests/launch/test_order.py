@@ -41,7 +41,7 @@ def test_a_launch_goes_up_in_order_and_down_in_reverse(stage: Stage) -> None:
     journal = calls(stage.user.journal)
     assert journal[: len(UP)] == UP
     assert journal[len(UP) :] == ["collect", "stop proxy", "stop bottle", "stop proxy", "close site"]
-    assert len(up) == 6  # the site, the bottle, the sidecar twice, the record and its socket
+    assert len(up) == 4  # the backend's folder, the sidecar, the record and its socket
     assert stage.user.left() == []
 
 

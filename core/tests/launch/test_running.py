@@ -4,11 +4,11 @@ import os
 import signal
 import socket
 import stat
+import sys
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from core_harness import wait_until
+from core_harness import ASK, wait_until
 from core_stage import Stage
 
 from claude_bottle.errors import BottleError, UnavailableError
@@ -19,11 +19,8 @@ from claude_bottle.launch.record import dead_labels, live_records
 
 
 def dial(running: Running, host: str) -> None:
-    """Ask the proxy for a host, as an agent would."""
-    listen = cast("Any", running.bottle).listen
-    with socket.create_connection((listen.host, listen.port)) as peer:
-        peer.sendall(f"CONNECT {host}:443 HTTP/1.1\r\n\r\n".encode())
-        peer.recv(100)
+    """Ask the proxy for a host."""
+    assert running.bottle.exec("", argv=[sys.executable, "-c", ASK, host]).returncode == 0
 
 
 def seen(running: Running, count: int) -> None:

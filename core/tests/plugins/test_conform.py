@@ -27,18 +27,41 @@ class Teller:
 
 PLUGIN = agent(Teller(), section=NoSection)
 """
+
+PROXIES = """
+from claude_bottle.declare import NoSection, proxy
+from claude_bottle.errors import LaunchError
+from claude_bottle.hookspecs import hookimpl
+from claude_bottle.seam.traits import ProxyTraits
+from claude_bottle.testing.passage import Passage, PassageHooks
+
+class MutePassage(Passage):
+    def ready(self, timeout):
+        raise LaunchError("it has no voice")
+
+class Hooks(PassageHooks):
+    @hookimpl
+    def start_proxy(self, plan, site, secrets, warm):
+        return MutePassage(plan, site)
+
+MUTE = proxy(Hooks(), section=NoSection, traits=ProxyTraits(runs=frozenset({"process"})))
+IMAGE = proxy(Hooks(), section=NoSection, traits=ProxyTraits(runs=frozenset({"image"})))
+"""
+NAME = "name another backend with --stage"
 Install = Callable[[str], None]
 
 
 @pytest.fixture
 def install(user: User, tmp_path: Path) -> Install:
-    """Return what installs an agent, `teller`, whose program is this."""
+    """Return what installs an agent, `teller`, whose program is this, and two proxies."""
 
     def one(argv: str) -> None:
-        points = {"claude_bottle.agent": {"teller": "teller:PLUGIN"}}
-        folder = write_distribution(
-            tmp_path / "teller", "bottle-teller", points=points, modules={"teller.py": SOURCE.format(argv=argv)}
-        )
+        points = {
+            "claude_bottle.agent": {"teller": "teller:PLUGIN"},
+            "claude_bottle.proxy": {"mute": "teller_proxies:MUTE", "fromimage": "teller_proxies:IMAGE"},
+        }
+        modules = {"teller.py": SOURCE.format(argv=argv), "teller_proxies.py": PROXIES}
+        folder = write_distribution(tmp_path / "teller", "bottle-teller", points=points, modules=modules)
         user.path.insert(0, folder)
         trust(user.config, folder)
 
@@ -51,7 +74,7 @@ def test_one_that_conforms(user: User, install: Install) -> None:
     done = user.run("plugins", "conform", "teller")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "agent teller (bottle-teller 1.0)"
+    assert lines[0] == "agent teller (bottle-teller 1.0) on the kit's own backend"
     assert lines[-1] == "teller conforms: 12 passed, 0 failed, 0 skipped"
     assert {line.split()[0] for line in lines[1:3]} == {"plugin", "agent"}
 
@@ -76,8 +99,35 @@ def test_what_cannot_be_tried_is_an_error(user: User, install: Install) -> None:
     assert (unknown.returncode, "tellr" in unknown.stderr) == (1, True)
     assert user.run("plugins", "conform", "teller", "--section", "[]").returncode == 2
     assert user.run("plugins", "conform", "backend/stage", "--stage", "stage").returncode == 2
+    assert user.run("plugins", "conform", "teller", "--port", "443").returncode == 2
     none = user.run("plugins", "conform", "teller", "--", "-k", "nothing_of_the_kind")
     assert (none.returncode, "no test was run" in none.stderr) == (1, True)
+
+
+def test_a_backend_that_cannot_be_here_is_one_error(user: User, install: Install) -> None:
+    """It is asked before anything is tried: a backend that misses something, a pair that does not go together."""
+    install('"/bin/true",')
+    missing = user.run("plugins", "conform", "teller", "--stage", "stage", env={"STAGE_PROBE": "broken"})
+    assert (missing.returncode, missing.stdout) == (1, "")
+    what = "teller cannot be tried on stage: backend stage: stage floor: has a hole"
+    assert missing.stderr == f"error: {what}\n hint: mend it\n"
+    proxy = user.run("plugins", "conform", "fromimage", "--stage", "stage")
+    pair = "backend stage and proxy fromimage do not go together: the one runs sidecars as process"
+    assert (
+        proxy.stderr == f"error: fromimage cannot be tried on stage: {pair}, the other is run as image\n hint: {NAME}\n"
+    )
+    alone = user.run("plugins", "conform", "fromimage")
+    assert alone.returncode == 1
+    assert "error: fromimage cannot be tried on the kit's own backend: it is not run as a process\n" in alone.stderr
+
+
+def test_what_fails_for_one_reason_is_said_once(user: User, install: Install) -> None:
+    """A proxy that never serves: the reason once, then every test that it keeps from being tried."""
+    install('"/bin/true",')
+    said = user.run("plugins", "conform", "mute", "--", "-k", "reached or credential")
+    assert said.returncode == 1
+    assert "failed 5 tests, for one reason\n  Failed: mute on local: it has no voice\n  - test_an_" in said.stdout
+    assert said.stdout.count("it has no voice") == 1
 
 
 def test_what_confines_nothing_is_never_started(user: User, tmp_path: Path) -> None:
@@ -88,7 +138,7 @@ def test_what_confines_nothing_is_never_started(user: User, tmp_path: Path) -> N
     refused = user.run("start", "reviewer", "--yes", "--file", "bottle.yaml", "--backend", "local")
     assert refused.returncode == 125
     assert "error: backend local confines nothing: it is for the tests of other plugins\n" in refused.stderr
-    assert user.run("plugins", "conform", "local", "--", "-k", "dialled or home").returncode == 1
+    assert user.run("plugins", "conform", "local", "--", "-k", "confines or home").returncode == 1
 
 
 def test_what_may_be_lacking_is_a_skip_and_nothing_else_is(user: User, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_folder_that_is_not_there_is_an_error(user: User) -> None:
     done = user.run("plugins", "new", "box", "--kind", "agent", "--into", "no/where")
     assert (done.returncode, done.stderr) == (
         1,
-        "error: no/where/bottle-box cannot be written: No such file or directory\n",
+        "error: no/where is no folder\n hint: mkdir -p no/where\n",
     )
 
 

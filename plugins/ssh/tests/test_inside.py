@@ -7,9 +7,10 @@ import pytest
 from bottle_ssh.inside import Surroundings, client_config, look_around
 from claude_bottle.errors import LaunchError
 from claude_bottle.manifest.types import Ssh
+from claude_bottle.testing.bottle import LocalBottle
 from claude_bottle.testing.contract import load_target
 from claude_bottle.testing.ground import Held, ground_of
-from claude_bottle.testing.local import TARGET, LocalBottle
+from claude_bottle.testing.local import TARGET
 
 AROUND = Surroundings("/home/agent/.ssh", "proxy:3128", "/home/agent/.ssh/agent.sock")
 

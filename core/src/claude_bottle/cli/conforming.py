@@ -14,11 +14,10 @@ import click
 import msgspec
 from msgspec import Struct
 
-from claude_bottle.cli.diagnosing import rows_named
 from claude_bottle.cli.errors import say
 from claude_bottle.cli.installed import installed
-from claude_bottle.errors import PluginError, UnavailableError, UsageError
-from claude_bottle.plugins.inventory import Inventory
+from claude_bottle.cli.staging import choose_stage, find_one
+from claude_bottle.errors import UnavailableError, UsageError
 from claude_bottle.plugins.record import Record
 from claude_bottle.seam.printable import printable
 
@@ -34,7 +33,7 @@ from claude_bottle.testing import {contract}
 class TestConformance({contract}):
     name, target, section, lacks = {name!r}, {target!r}, {section!r}, {lacks!r}
 """
-PORT = "    port = {port}\n"
+UPSTREAM = "    address, port = {address!r}, {port}\n"
 STAGE = "    stage = {name!r}, {target!r}\n"
 
 EXTRA = "claude-bottle-core[testing]"
@@ -44,6 +43,7 @@ class _Report(Struct, frozen=True, kw_only=True):
     """A run in JSON, with the number of its form."""
 
     plugin: Record
+    stage: str | None
     tests: "Sequence[Ended]"
     version: int = 1
 
@@ -51,13 +51,14 @@ class _Report(Struct, frozen=True, kw_only=True):
 class Trial(NamedTuple):
     """How a plugin is tried: on which backend, with what in its section (JSON), and what it may lack (WORD=REASON).
 
-    `port` is where the upstream of a proxy listens; None lets the machine choose.
+    `address` and `port` are where the upstream of a proxy listens; the kit chooses what is empty or 0.
     """
 
     stage: str | None = None
     section: str = "{}"
     lacks: tuple[str, ...] = ()
-    port: int | None = None
+    address: str = ""
+    port: int = 0
 
 
 def conform(name: str, words: Sequence[str], trial: Trial, form: str) -> bool:
@@ -65,7 +66,7 @@ def conform(name: str, words: Sequence[str], trial: Trial, form: str) -> bool:
     if any(find_spec(module) is None for module in ("pytest", "cryptography")):
         raise UnavailableError("the conformance kit needs pytest", f"pip install '{EXTRA}'")
     inventory = installed()
-    record = _one(name, inventory)
+    record = find_one(name, inventory)
     text = TEST.format(
         contract=f"{record.kind.capitalize()}Contract",
         name=record.name,
@@ -73,33 +74,21 @@ def conform(name: str, words: Sequence[str], trial: Trial, form: str) -> bool:
         section=_section(trial.section),
         lacks=dict(_lack(text) for text in trial.lacks),
     )
-    if trial.stage is not None and record.kind != "backend":
-        backend = _one(f"backend/{trial.stage}", inventory)
-        text += STAGE.format(name=backend.name, target=backend.target)
-    elif trial.stage is not None:
-        raise UsageError("a backend is its own stage", "leave --stage out")
-    if trial.port is not None and record.kind != "proxy":
-        raise UsageError("--port is where the upstream of a proxy listens", f"leave it out: this is a {record.kind}")
-    text += PORT.format(port=trial.port or 0) if record.kind == "proxy" else ""
+    stage = choose_stage(record, trial.stage, inventory)
+    if stage is not None:
+        text += STAGE.format(name=stage.name, target=stage.target)
+    if record.kind == "proxy":
+        text += UPSTREAM.format(address=trial.address, port=trial.port)
+    elif trial.port or trial.address:
+        what = "--port and --address are where the upstream of a proxy listens"
+        raise UsageError(what, f"leave them out: {record.name} is no proxy")
     tests = _run(text, words)
     if form == "json":
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(_Report(plugin=record, tests=tests))).decode() + "\n")
+        report = _Report(plugin=record, stage=stage and stage.name, tests=tests)
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report)).decode() + "\n")
     else:
-        _show(record, tests)
+        _show(record, stage, tests)
     return bool(tests) and all(it.outcome != "failed" for it in tests)
-
-
-def _one(name: str, inventory: Inventory) -> Record:
-    """Return the one plugin of this name that may be loaded."""
-    rows = rows_named(name, inventory)
-    usable = [row for row in rows if row.status == "available"]
-    if not usable:
-        row = rows[0]
-        raise PluginError(row.name, f"{row.kind} {row.name} of {row.distribution}: {row.reason}", row.fix)
-    if len(usable) > 1:
-        full = ", ".join(f"{row.kind}/{row.name}" for row in usable)
-        raise UsageError(f"{name} is more than one plugin", f"name one: {full}")
-    return usable[0]
 
 
 def _section(text: str) -> Mapping[str, Any]:
@@ -136,17 +125,15 @@ def _run(text: str, words: Sequence[str]) -> "list[Ended]":
         return read_report(report)
 
 
-def _show(record: Record, tests: "Sequence[Ended]") -> None:
-    click.echo(click.style(f"{record.kind} {record.name} ({record.distribution} {record.version})", bold=True))
+def _show(record: Record, stage: Record | None, tests: "Sequence[Ended]") -> None:
+    place = f" on {stage.name}" if stage else "" if record.kind == "backend" else " on the kit's own backend"
+    click.echo(click.style(f"{record.kind} {record.name} ({record.distribution} {record.version}){place}", bold=True))
     for part in dict.fromkeys(it.part for it in tests):
         counts = Counter(it.outcome for it in tests if it.part == part)
         said = ", ".join(f"{counts[key]} {key}" for key in ("passed", "failed", "skipped") if counts[key])
         click.echo(f"  {part:<14}{said}")
-    for it in tests:
-        if it.outcome != "passed":
-            colour = "red" if it.outcome == "failed" else "yellow"
-            click.echo(f"\n{click.style(it.outcome, fg=colour)} {it.name}\n  {it.sentence}")
-            click.echo(f"  {printable(it.reason)}")
+    for outcome, reason in dict.fromkeys((it.outcome, it.reason) for it in tests if it.outcome != "passed"):
+        _tell(outcome, reason, [it for it in tests if (it.outcome, it.reason) == (outcome, reason)])
     if not tests:
         say("no test was run")
         return
@@ -154,3 +141,14 @@ def _show(record: Record, tests: "Sequence[Ended]") -> None:
     verdict = "breaks its contract" if whole["failed"] else "conforms"
     counts = ", ".join(f"{whole[key]} {key}" for key in ("passed", "failed", "skipped"))
     click.echo(f"\n{record.name} {verdict}: {counts}")
+
+
+def _tell(outcome: str, reason: str, tests: "Sequence[Ended]") -> None:
+    """Show what ended alike for one reason."""
+    shown = click.style(outcome, fg="red" if outcome == "failed" else "yellow")
+    if len(tests) == 1:
+        click.echo(f"\n{shown} {tests[0].name}\n  {tests[0].sentence}\n  {printable(reason)}")
+        return
+    click.echo(f"\n{shown} {len(tests)} tests, for one reason\n  {printable(reason)}")
+    for it in tests:
+        click.echo(f"  - {it.name}: {it.sentence}")

@@ -10,7 +10,15 @@ from msgspec.structs import replace
 from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
 from claude_bottle.launch.choose import Chosen, choose_team, type_sections
 from claude_bottle.launch.sources import Request, Sources, Surroundings, find_secrets, keyring_problems, read_sources
-from claude_bottle.launch.team import Team, ask, ask_maybe, loopback_problems, machine_problems, pairing_problems
+from claude_bottle.launch.team import (
+    Team,
+    ask,
+    ask_maybe,
+    loopback_problems,
+    machine_problems,
+    pair_faults,
+    pairing_problems,
+)
 from claude_bottle.manifest.config import CONFIG_NAME
 from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
@@ -71,10 +79,12 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     asking = any(it.record.kind == "provisioner" for it in chosen.loaded)  # what they ask is known later
     problems += () if asking else question_problems(spec, (), secrets)
     team, sound = chosen.team, [it for it in chosen.loaded if it.name in dict(sections)]
-    problems += [*pairing_problems(team), *loopback_problems(team, upstream)] if team else []
+    if team:
+        problems += [*pairing_problems(team.backend, team.proxy), *loopback_problems(team, upstream)]
     problems += _validate(sound, spec, sources)
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
-    problems += machine_problems(machine, team) if check_machine else ()
+    if check_machine:
+        problems += [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else _not_checked(machine, spec)

@@ -2,11 +2,14 @@
 
 import hashlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from claude_bottle.errors import LaunchError
+from claude_bottle.hookspecs import Hooks
 from claude_bottle.launch.prepare import Prepared
 from claude_bottle.launch.team import ask_maybe
+from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.secrets import Secrets
@@ -37,19 +40,14 @@ def provision(prepared: Prepared, bottle: Bottle, answers: Secrets, report: Call
     plan, team = prepared.plan, prepared.team
     agent = team.agent
     prompt = ask_maybe(agent, lambda: agent.hooks.provision_prompt(bottle=bottle, plan=plan))
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision_skills(bottle=bottle, plan=plan))
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(
-            loaded,
-            lambda hooks=hooks: hooks.provision_ssh(bottle=bottle, plan=plan, answers=answers, report=report),
-        )
-    for loaded in team.provisioners:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision_git(bottle=bottle, plan=plan))
-    for loaded in team.everyone:
-        hooks = loaded.hooks
-        ask_maybe(loaded, lambda hooks=hooks: hooks.provision(bottle=bottle, plan=plan))
+    _each(team.provisioners, lambda it: it.provision_skills(bottle=bottle, plan=plan))
+    _each(team.provisioners, lambda it: it.provision_ssh(bottle=bottle, plan=plan, answers=answers, report=report))
+    _each(team.provisioners, lambda it: it.provision_git(bottle=bottle, plan=plan))
+    _each(team.everyone, lambda it: it.provision(bottle=bottle, plan=plan))
     return prompt
+
+
+def _each(members: Iterable[Loaded], step: Callable[[Hooks], object]) -> None:
+    """Take one step with each of them."""
+    for loaded in members:
+        ask_maybe(loaded, partial(step, loaded.hooks))

@@ -10,7 +10,7 @@ from claude_bottle.plan.spec import Upstream
 from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.probe import Finding
 
-__all__ = ["Team", "ask", "ask_maybe", "loopback_problems", "machine_problems", "pairing_problems"]
+__all__ = ["Team", "ask", "ask_maybe", "loopback_problems", "machine_problems", "pair_faults", "pairing_problems"]
 
 T = TypeVar("T")
 
@@ -58,26 +58,26 @@ def _who(loaded: Loaded) -> str:
     return f"{record.kind} {record.name} ({record.distribution} {record.version})"
 
 
-def pairing_problems(team: Team) -> Sequence[Problem]:
+def pairing_problems(backend: Loaded, proxy: Loaded) -> Sequence[Problem]:
     """Return why this backend and this proxy cannot work together; empty if they can."""
-    backend, proxy = team.backend.plugin.backend_traits, team.proxy.plugin.proxy_traits
-    if backend is None or proxy is None:
-        return [Problem(f"backend {team.backend.name} or proxy {team.proxy.name} declares no traits")]
-    for loaded, traits in ((team.backend, backend), (team.proxy, proxy)):
+    one, other = backend.plugin.backend_traits, proxy.plugin.proxy_traits
+    if one is None or other is None:
+        return [Problem(f"backend {backend.name} or proxy {proxy.name} declares no traits")]
+    for loaded, traits in ((backend, one), (proxy, other)):
         if not traits.confines:
             who = f"{loaded.record.kind} {loaded.name}"
             return [Problem(f"{who} confines nothing: it is for the tests of other plugins")]
-    pair = f"backend {team.backend.name} and proxy {team.proxy.name} do not go together"
-    if backend.runs not in proxy.runs:
-        runs = " or ".join(sorted(proxy.runs))
-        return [Problem(f"{pair}: the one runs sidecars as {backend.runs}, the other is run as {runs}")]
-    if not backend.listen & proxy.listen:
+    pair = f"backend {backend.name} and proxy {proxy.name} do not go together"
+    if one.runs not in other.runs:
+        runs = " or ".join(sorted(other.runs))
+        return [Problem(f"{pair}: the one runs sidecars as {one.runs}, the other is run as {runs}")]
+    if not one.listen & other.listen:
         return [Problem(f"{pair}: they know no common way to listen")]
     return []
 
 
-def machine_problems(plugins: Iterable[Loaded], team: Team | None) -> list[Problem]:
-    """Return what each plugin, and then this pair, finds missing on this machine."""
+def machine_problems(plugins: Iterable[Loaded]) -> list[Problem]:
+    """Return what each plugin finds missing on this machine."""
     problems: list[Problem] = []
     for loaded in plugins:
         result = ask(loaded, loaded.hooks.probe)
@@ -85,16 +85,13 @@ def machine_problems(plugins: Iterable[Loaded], team: Team | None) -> list[Probl
         if result.state != "ready":
             who = f"{loaded.record.kind} {loaded.name}"
             problems += found or [Problem(f"{who} is {result.state} on this machine", "bottle doctor")]
-    return problems + (_pair_faults(team) if team else [])
+    return problems
 
 
-def _pair_faults(team: Team) -> list[Problem]:
+def pair_faults(backend: Loaded, proxy: Loaded) -> list[Problem]:
     """Return what is missing on this machine for these two in particular."""
     problems: list[Problem] = []
-    for loaded, partner in (
-        (team.backend, team.proxy.plugin.proxy_traits),
-        (team.proxy, team.backend.plugin.backend_traits),
-    ):
+    for loaded, partner in ((backend, proxy.plugin.proxy_traits), (proxy, backend.plugin.backend_traits)):
         if partner is not None:
             hooks = loaded.hooks
             asked = ask_maybe(loaded, lambda hooks=hooks, partner=partner: hooks.probe_pair(partner=partner))

@@ -24,6 +24,8 @@ def write_project(name: str, kind: Kind, into: Path) -> Path:
     """
     project = into / distribution_of(name)
     files = _files(name, kind)
+    if not into.is_dir():
+        raise BottleError(f"{into} is no folder", f"mkdir -p {into}")
     try:
         project.mkdir()
     except FileExistsError as error:

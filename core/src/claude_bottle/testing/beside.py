@@ -77,7 +77,7 @@ class SidecarContract:
         [sidecar] = way.sidecars
         before = way.plan.egress.rules
         try:
-            for _ in range(20):
+            for _ in range(10):
                 assert way.proxy.reload(before)
                 assert way.curl(f"https://{ALLOWED}/")[0] == "200"
             assert way.proxy.reload(())

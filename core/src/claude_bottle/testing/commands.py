@@ -35,6 +35,9 @@ WORDS = [
 ]
 """What a shell, an engine's API or a careless encoding would change."""
 
+NAP = f"sleep 70.{os.getpid()}"
+"""A command that nobody else on this machine runs."""
+
 
 def host_command_lines() -> str:
     """Return the command line and environment of every process of this machine that we may read."""
@@ -55,8 +58,8 @@ def host_arguments() -> bytes:
 
 
 def no_process(bottle: Bottle, words: str) -> bool:
-    """Say whether a process with this command line has gone, within a second."""
-    for _ in range(20):
+    """Say whether a process with this command line has gone, within five seconds."""
+    for _ in range(100):
         if words not in bottle.exec("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout.decode():
             return True
         time.sleep(0.05)
@@ -117,8 +120,8 @@ class CommandContract:
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            bottle.exec("cat; echo whole > /tmp/whole; sleep 60", stdin=Broken())  # pyright: ignore[reportArgumentType] - a stream that fails
-        assert no_process(bottle, "sleep 60")
+            bottle.exec(f"cat; echo whole > /tmp/whole; {NAP}", stdin=Broken())  # pyright: ignore[reportArgumentType] - a stream that fails
+        assert no_process(bottle, NAP)
         assert bottle.exec("test -e /tmp/whole").returncode == 1  # a part was not taken for the whole
 
     @pytest.mark.parametrize(
@@ -145,6 +148,7 @@ class CommandContract:
         with pytest.raises(ValueError, match="one of them"):
             bottle.exec("true", argv=["true"])
 
+    @pytest.mark.usefixtures("walls")
     def test_the_environment_is_the_same_from_every_terminal(self, either: Bottle) -> None:
         """S7: literals, forwarded values, the proxy and the CA are in every command's environment."""
         given = dict(line.split("=", 1) for line in either.exec("env").stdout.decode().splitlines())
@@ -184,9 +188,9 @@ class CommandContract:
         """DeadlineError in time, and nothing of the command is left, its children in groups of their own neither."""
         begin = time.monotonic()
         with pytest.raises(DeadlineError, match=r"within 0\.3 seconds"):
-            either.exec("set -m; sleep 71 & sleep 72 | sleep 73", timeout=0.3)
+            either.exec(f"set -m; {NAP} & {NAP} | {NAP}", timeout=0.3)
         assert time.monotonic() - begin < 2
-        assert no_process(either, "sleep 7")
+        assert no_process(either, NAP)
 
     def test_a_background_process_outlives_its_command(self, either: Bottle) -> None:
         """It keeps the pipes open, so their end is not awaited; what was written before is all there."""
@@ -197,6 +201,7 @@ class CommandContract:
         assert rest == b"x" * 300_000
         assert either.exec(f"kill {pid.decode()}").returncode == 0
 
+    @pytest.mark.usefixtures("walls")
     def test_orphans_are_reaped(self, bottle: Bottle) -> None:
         """PID 1 leaves no zombies behind."""
         bottle.exec("for i in 1 2 3 4 5; do (sleep 0.01 &) ; done; sleep 0.1")

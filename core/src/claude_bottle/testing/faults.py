@@ -18,9 +18,11 @@ class FaultContract:
         slug = f"fault-{os.getpid()}"
         places = inject(ground, slug, None)
         assert places, "a launch changes nothing of the system?"
+        before = set(ground.folder.rglob("*"))
         for place in places:
             inject(ground, slug, place)
             assert left(ground, slug) == [], f"left after a failure of {place}"
+            assert set(ground.folder.rglob("*")) - before == set(), f"left after a failure of {place}"
 
     def test_a_teardown_comes_twice(self, ground: Ground) -> None:
         """`stop` and `close` are called by whoever is on the way out, in any order, more than once."""

@@ -142,6 +142,13 @@ class GroundFixtures:
         """It, as its launcher has it."""
         return held.bottle
 
+    @pytest.fixture
+    def walls(self, loaded: Loaded) -> None:
+        """Skip for the kit's own backend what needs a tree, a network, processes or a terminal of its own."""
+        traits = loaded.plugin.backend_traits
+        if traits is not None and not traits.confines:
+            pytest.skip("it is marked as confining nothing: it has no walls, and no terminal of its own")
+
     @pytest.fixture(params=["own", "found"])
     def either(self, request: pytest.FixtureRequest, ground: Ground, bottle: Bottle) -> Bottle:
         """It, as its launcher has it, and as any other terminal has it."""

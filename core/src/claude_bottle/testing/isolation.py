@@ -38,6 +38,7 @@ OPTIONS = {"python3": "-c", "perl": "-e", "bash": "-c"}
 class IsolationContract:
     """Security: none of it can be declared away."""
 
+    @pytest.mark.usefixtures("walls")
     def test_the_host_cannot_be_dialled(self, held: Held) -> None:
         """Listeners that answer the host itself are out of reach, by the backend's own look and by ours."""
         with held.site.witness() as found:
@@ -65,13 +66,16 @@ class IsolationContract:
         program = next((it for it in LISTENERS if held.bottle.exec(f"command -v {it}").returncode == 0), None)
         if program is None:
             pytest.skip(f"needs one of {', '.join(LISTENERS)} in the bottle, to listen with")
-        run = f'{program} {OPTIONS[program]} "$SCRIPT" > /tmp/port 2>/dev/null'
-        begun = held.bottle.exec(f"{run} & sleep 1; cat /tmp/port; echo $!", env={"SCRIPT": LISTENERS[program]})
+        run = f'{program} {OPTIONS[program]} "$SCRIPT" > "$HOME/port" 2>/dev/null'
+        ready = 'until [ -s "$HOME/port" ]; do sleep 0.05; done; cat "$HOME/port"'
+        words = {"SCRIPT": LISTENERS[program]}
+        begun = held.bottle.exec(f'rm -f "$HOME/port"; {run} & {ready}; echo $!', env=words, timeout=10)
         port, pid = begun.stdout.decode().split()
         seen = held.bottle.look([Dial("127.0.0.1", int(port))], [])
         held.bottle.exec(f"kill {pid}")
         assert seen.answers == (b"inside",)
 
+    @pytest.mark.usefixtures("walls")
     def test_no_name_resolves(self, held: Held) -> None:
         """A name that this machine resolves at this moment is not known inside, nor by asking for it again."""
         name = os.uname().nodename
@@ -82,6 +86,7 @@ class IsolationContract:
         assert held.bottle.look([], [name]).resolved == (False,)
         assert held.bottle.exec('getent ahosts "$NAME"', env={"NAME": name}).returncode != 0
 
+    @pytest.mark.usefixtures("walls")
     def test_nothing_of_our_environment_is_inside(self, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
         """Only what the plan says: neither a variable of the launcher's, nor one of the launcher's own proxy."""
         canary = "canary-" + os.urandom(6).hex()
@@ -92,6 +97,7 @@ class IsolationContract:
         assert b"LITERAL=plain" in everything
         assert canary.encode() not in everything
 
+    @pytest.mark.usefixtures("walls")
     def test_nothing_of_our_home_is_inside(self, bottle: Bottle, tmp_path: Path) -> None:
         """Neither the home of the user nor a temporary file; the control reads both on the host."""
         home = Path.home() / f".conformance-{os.getpid()}"
@@ -119,12 +125,14 @@ class IsolationContract:
         assert [path for path in files if secret in path.read_bytes()] == []
         assert secret.decode() not in repr(held.bottle) + repr(held.site)
 
+    @pytest.mark.usefixtures("walls")
     def test_the_agent_is_nobody_in_particular(self, bottle: Bottle) -> None:
         """Not root, and without a capability."""
         seen = dict(line.split(":\t", 1) for line in bottle.exec("cat /proc/self/status").stdout.decode().splitlines())
         assert seen["Uid"].split()[0] != "0"
         assert (int(seen["CapEff"], 16), int(seen["CapPrm"], 16)) == (0, 0)
 
+    @pytest.mark.usefixtures("walls")
     def test_the_kernel_is_filtered_or_its_own(self, loaded: Loaded, bottle: Bottle) -> None:
         """A filter hides what no bottle needs of this machine's kernel, and nobody gains rights; or it is another one.
 

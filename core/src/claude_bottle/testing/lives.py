@@ -3,6 +3,8 @@
 import os
 from contextlib import ExitStack
 
+import pytest
+
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.testing.ground import Ground, Held
 
@@ -18,6 +20,7 @@ class LifeContract:
         assert (found.name, found.slug, found.launch) == (held.bottle.name, held.plan.slug, held.launch.label)
         assert found.state == held.bottle.state == "running"
 
+    @pytest.mark.usefixtures("walls")
     def test_it_begins_in_its_workspace(self, either: Bottle) -> None:
         """`/workspace` is where commands begin; it, the home and `/tmp` can be written to."""
         assert either.exec("pwd").stdout == b"/workspace\n"
@@ -37,9 +40,9 @@ class LifeContract:
             assert len(set(names)) == 3
             assert set(names) <= {it.name for it in ground.hooks.list_bottles() or ()}
             for held in helds:
-                held.bottle.exec(f"echo {held.bottle.name} > /tmp/name")
+                held.bottle.exec(f"echo {held.bottle.name} > ~/name")
             helds[0].bottle.stop()
-            assert [held.bottle.exec("cat /tmp/name").stdout.decode().strip() for held in helds[1:]] == names[1:]
+            assert [held.bottle.exec("cat ~/name").stdout.decode().strip() for held in helds[1:]] == names[1:]
             assert {it.name for it in ground.hooks.list_bottles() or () if it.slug == slug} == set(names[1:])
 
     def test_one_that_lives_is_no_leftover(self, ground: Ground, held: Held) -> None:

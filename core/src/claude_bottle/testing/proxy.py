@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, ClassVar
@@ -42,13 +43,15 @@ class ProxyContract(KeepingContract, Contract):
     """What a proxy promises; a subclass sets `name` and `target`.
 
     It is tried on a backend that confines nothing, as a process of this machine, or on `stage` (an entry point's
-    name and target) where the proxy is run from an image. `port` is where the upstream listens: 443 for a proxy
-    that dials no other. `lacks` are words of `MAY_LACK` with the reason.
+    name and target) where the proxy is run from an image. `address` and `port` are where the upstream listens: an
+    address of this machine that the proxy reaches, and 443 for one that dials no other port. `lacks` are words of
+    `MAY_LACK` with the reason.
     """
 
     kind: ClassVar[Kind] = "proxy"
     stage: ClassVar[tuple[str, str]] = ("local", TARGET)
     stage_section: ClassVar[Mapping[str, Any]] = {}
+    address: ClassVar[str] = ""
     port: ClassVar[int] = 0
     lacks: ClassVar[Mapping[str, str]] = {}
 
@@ -78,10 +81,13 @@ class ProxyContract(KeepingContract, Contract):
         local = ground.loaded.name == "local"
         addresses = [host for _, host in own_addresses() if ":" not in host]
         with tempfile.TemporaryDirectory() as folder:
+            address = cls.address or addresses[0 if local else -1]
             try:
-                server = Upstream(Path(folder), addresses[0] if local else addresses[-1], cls.port)
+                server = Upstream(Path(folder), address, cls.port)
             except PermissionError:
                 pytest.skip(f"needs root, for an upstream at port {cls.port}")
+            except OSError as error:
+                pytest.fail(f"no upstream at {address}:{cls.port}: {error.strerror}", pytrace=False)
             yield server
             server.close()
 
@@ -207,11 +213,10 @@ class ProxyContract(KeepingContract, Contract):
             del spec
             raise ZeroDivisionError
 
-        with pytest.MonkeyPatch.context() as patch:
+        with closing(site), pytest.MonkeyPatch.context() as patch:
             patch.setattr(site, "run", refuses)
             with pytest.raises(ZeroDivisionError):
                 loaded.hooks.start_proxy(plan=plan, site=site, secrets=Secrets({}), warm=None)
-        site.close()
         assert _children() <= before
 
     def test_a_stop_comes_twice_and_nothing_is_let_out_after_it(
@@ -227,8 +232,8 @@ class ProxyContract(KeepingContract, Contract):
 
 
 def _soon(holds: Callable[[], bool]) -> bool:
-    """Say whether something holds within ten seconds."""
-    end = time.monotonic() + 10
+    """Say whether something holds within five seconds."""
+    end = time.monotonic() + 5
     while not holds():
         if time.monotonic() > end:
             return False

@@ -4,7 +4,6 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -38,7 +37,7 @@ print while sysread($s, $_, 65536);
 CLIENTS = {"python3": ("-c", PYTHON), "perl": ("-e", PERL)}
 """What connects inside: sends a length and its stdin, and writes what comes back to its stdout."""
 
-PLACE = "/home/agent/kit.sock"
+NAME = "kit.sock"
 
 
 class Turner:
@@ -73,10 +72,10 @@ class SocketContract:
     def test_who_connects_inside_is_answered_outside(self, carrier: SocketBottle) -> None:
         """A megabyte goes out and comes back, not a byte changed; one client does not wait for another."""
         service, data = Turner(), os.urandom(1 << 20)
-        carrier.serve_socket(PLACE, service)
+        carrier.serve_socket(place(carrier), service)
         holder = threading.Thread(target=self._hold, args=(carrier,), daemon=True)
         holder.start()
-        assert wait_for(lambda: service.clients)
+        assert comes(service, holder)
         assert carrier.exec("", argv=client(carrier), stdin=data, timeout=30).stdout == data[::-1]
         assert service.clients == 2
 
@@ -89,7 +88,7 @@ class SocketContract:
         """Whoever connects from then on talks to the second."""
         services = Turner(), Turner()
         for service in services:
-            carrier.serve_socket(PLACE, service)
+            carrier.serve_socket(place(carrier), service)
         assert carrier.exec("", argv=client(carrier), stdin=b"abc", timeout=30).stdout == b"cba"
         assert [service.clients for service in services] == [0, 1]
 
@@ -105,9 +104,10 @@ class SocketContract:
         service = Turner()
         with ground.start(f"socket-{os.getpid()}") as held:
             carrier = can_carry(loaded, held.bottle)
-            carrier.serve_socket(PLACE, service)
-            threading.Thread(target=self._hold, args=(carrier,), daemon=True).start()
-            assert wait_for(lambda: service.clients)
+            carrier.serve_socket(place(carrier), service)
+            holder = threading.Thread(target=self._hold, args=(carrier,), daemon=True)
+            holder.start()
+            assert comes(service, holder)
             assert not service.closed.is_set()
             held.bottle.stop()
             assert service.closed.wait(10)
@@ -117,7 +117,7 @@ class SocketContract:
         service, found = Turner(), ground.find(carrier.name)
         assert isinstance(found, SocketBottle)
         with pytest.raises(UnavailableError):
-            found.serve_socket(PLACE, service)
+            found.serve_socket(place(found), service)
         assert service.closed.is_set()
 
 
@@ -130,17 +130,22 @@ def can_carry(loaded: Loaded, bottle: Bottle) -> SocketBottle:
     return bottle
 
 
+def place(bottle: Bottle) -> str:
+    """Return where the socket is to be inside: in the agent's home, wherever that is."""
+    return bottle.exec(f'printf %s "$HOME/{NAME}"').stdout.decode()
+
+
 def client(bottle: Bottle) -> list[str]:
     """Return a command that connects inside."""
     for program, words in CLIENTS.items():
         if bottle.exec(f"command -v {program}").returncode == 0:
-            return [program, *words, PLACE]
+            return [program, *words, place(bottle)]
     pytest.skip(f"needs one of {', '.join(CLIENTS)} in the bottle, to connect with")
 
 
-def wait_for(true: Callable[[], object]) -> bool:
-    """Wait until something is true, and say whether it is."""
+def comes(service: Turner, holder: threading.Thread) -> bool:
+    """Wait until a client has come to a service, and say whether one has: none does once its command has ended."""
     deadline = time.monotonic() + 10
-    while not true() and time.monotonic() < deadline:
+    while not service.clients and holder.is_alive() and time.monotonic() < deadline:
         time.sleep(0.02)
-    return bool(true())
+    return bool(service.clients)

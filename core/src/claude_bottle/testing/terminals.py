@@ -60,12 +60,14 @@ class User:
         os.write(self.master, keys)
 
     def see(self, pattern: bytes, timeout: float = 10) -> re.Match[bytes]:
-        """Wait until the screen shows a pattern after what was seen last."""
+        """Wait until the screen shows a pattern after what was seen last, while the command runs."""
         deadline = time.monotonic() + timeout
         while not (found := re.search(pattern, self.screen)):
-            if not select.select([self.master], [], [], max(0, deadline - time.monotonic()))[0]:
+            ended = self.process.poll() is not None  # asked first: what it wrote before its end is there to be read
+            if select.select([self.master], [], [], 0.05)[0]:
+                self.screen += os.read(self.master, 1 << 16)
+            elif ended or time.monotonic() > deadline:
                 raise AssertionError(f"{pattern!r} does not appear in {self.screen[-2000:]!r}")
-            self.screen += os.read(self.master, 1 << 16)
         self.screen = self.screen[found.end() :]
         return found
 
@@ -109,7 +111,7 @@ class TerminalContract:
     """What `attach` promises."""
 
     @pytest.fixture
-    def sit_down(self, ground: Ground, bottle: Bottle) -> Generator[Callable[..., User]]:
+    def sit_down(self, walls: None, ground: Ground, bottle: Bottle) -> Generator[Callable[..., User]]:
         """Attach to the shared bottle: `sit_down(*argv)`."""
         with contextlib.ExitStack() as stack:
 
@@ -247,6 +249,7 @@ class TerminalContract:
         assert done.stdout == data
         assert done.stderr == b"none\ncode=9\n"
 
+    @pytest.mark.usefixtures("walls")
     def test_our_own_files_never_enter(self, ground: Ground, bottle: Bottle) -> None:
         """What stands on our stdin and stdout is relayed: a descriptor of a host file could be opened anew inside."""
         with open(__file__, "rb") as source:  # noqa: PTH123 - a descriptor is what this is about

@@ -104,6 +104,7 @@ class TreeContract:
         with pytest.raises(NotFoundError):
             list(bottle.get(path))
 
+    @pytest.mark.usefixtures("walls")
     def test_what_cannot_be_read_is_an_error(self, bottle: Bottle) -> None:
         """A tree that comes out is whole, or an error."""
         top = fresh(bottle)
@@ -119,6 +120,7 @@ class TreeContract:
         with pytest.raises(BottleError):
             bottle.get(path)
 
+    @pytest.mark.usefixtures("walls")
     def test_a_place_that_cannot_be_written_is_an_error(self, bottle: Bottle) -> None:
         """The read-only tree says so itself."""
         with pytest.raises(BottleError, match="Read-only file system"):
@@ -129,6 +131,7 @@ class TreeContract:
         with pytest.raises(BottleError, match="leaves its tree"):
             bottle.put([FileEntry("../x", b"")], "/tmp/tree")
 
+    @pytest.mark.usefixtures("walls")
     def test_a_tree_that_is_not_read_to_its_end_leaves_nothing(self, bottle: Bottle) -> None:
         """Whoever stops iterating ends the child inside."""
         top = fresh(bottle)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from claude_bottle.errors import BottleError
 from claude_bottle.manifest.types import Egress
 from claude_bottle.plan.environment import EnvNames
 from claude_bottle.plan.hosts import wanted_rules
@@ -49,6 +50,7 @@ class Way(NamedTuple):
     plan: Plan
     upstream: Upstream
     events: list[Event]
+    listener: threading.Thread
     ca: bytes | None
     sidecars: list[Sidecar]
 
@@ -67,11 +69,13 @@ class Way(NamedTuple):
         return self.bottle.exec('printf %s "$HOME/kit-authority.pem"').stdout.decode()
 
     def told(self, holds: Callable[[Event], bool]) -> list[Event]:
-        """Return the events for which something holds, once there are some; none after ten seconds."""
+        """Return the events for which something holds, once there are some; none at their end, or after ten seconds."""
         end = time.monotonic() + 10
-        while not (found := [it for it in self.events if holds(it)]) and time.monotonic() < end:
+        while True:
+            over = not self.listener.is_alive() or time.monotonic() > end
+            if (found := [it for it in self.events if holds(it)]) or over:
+                return found
             time.sleep(0.05)
-        return found
 
 
 @contextmanager
@@ -96,12 +100,13 @@ def served(
         site.settle()
         bottle = ground.hooks.start_bottle(plan=plan, site=site, env=dict(proxy.env), secrets=Secrets(HIDDEN))
         assert bottle is not None
-        way = Way(proxy, bottle, plan, upstream, [], proxy.ready(READY), sidecars)
+        ca, events = _serves(proxy, f"{loaded.name} on {ground.loaded.name}"), list[Event]()
+        listener = threading.Thread(target=_listen, args=(proxy, events), daemon=True)
+        way = Way(proxy, bottle, plan, upstream, events, listener, ca, sidecars)
         if bottle.exec("command -v curl").returncode:
             pytest.skip("needs curl in the bottle")
         if way.ca is not None:
             bottle.put([FileEntry("kit-authority.pem", way.ca)], way.ca_file.rpartition("/")[0])
-        listener = threading.Thread(target=_listen, args=(proxy, way.events), daemon=True)
         listener.start()
         yield way
         proxy.stop()
@@ -139,6 +144,14 @@ def make_plan(
     rules = parts[-1][1].rules
     assert rules is not None, "resolve_plan of a proxy answers with rules"
     return assemble_plan(spec, Draft(parts=tuple(parts)), rules, EnvNames((), (), injected))
+
+
+def _serves(proxy: Proxy, who: str) -> bytes | None:
+    """Return its authority once it serves; a proxy that does not says why, and no traceback says it better."""
+    try:
+        return proxy.ready(READY)
+    except BottleError as error:
+        pytest.fail(f"{who}: {error}", pytrace=False)
 
 
 def _listen(proxy: Proxy, events: list[Event]) -> None:

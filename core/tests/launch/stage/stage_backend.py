@@ -3,36 +3,27 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from stage_bottle import StageBottle, StageSite, running
-from stage_world import kept, note, step
+from stage_bottle import StageSite
+from stage_world import step
 
 from claude_bottle.declare import NoSection, backend
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
-from claude_bottle.plan.spec import BottleSpec, Draft
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.owner import Launch
-from claude_bottle.seam.part import Part
 from claude_bottle.seam.probe import Finding, ProbeResult
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.traits import BackendTraits
+from claude_bottle.testing.local import LocalBackend, LocalSite
+from claude_bottle.testing.record import LocalLeftovers
 
 __all__ = ["PLUGIN"]
 
 
-class StageCleanup:
-    """The names of leftovers."""
+class StageBackend(LocalBackend):
+    """The kit's own, step by step."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-
-    def lines(self) -> Sequence[str]:
-        """Return a line for each."""
-        return [f"leftover {name}" for name in self.names]
-
-
-class StageBackend:
-    """Every hook of a backend but the CA's."""
+    site = StageSite
 
     @hookimpl
     def probe(self) -> ProbeResult:
@@ -51,26 +42,16 @@ class StageBackend:
                 return ProbeResult(state="ready", findings=(Finding(what="stage floor", ok=True),))
 
     @hookimpl
-    def resolve_plan(self, spec: BottleSpec, draft: Draft) -> Part[NoSection]:
-        """Name what will be made."""
-        del draft
-        return Part(section=spec.section(NoSection), resources=(f"claude-bottle-{spec.slug}",))
-
-    @hookimpl
-    def open_site(self, plan: Plan, launch: Launch, say: Callable[[str], None]) -> StageSite:
-        """Make a folder."""
-        del say
+    def open_site(self, plan: Plan, launch: Launch, say: Callable[[str], None]) -> LocalSite:
+        """Claim a name."""
         step("open_site")
-        return StageSite(plan.slug, launch)
+        return super().open_site(plan, launch, say)
 
     @hookimpl
-    def start_bottle(self, plan: Plan, site: StageSite, env: Mapping[str, str], secrets: Secrets) -> Bottle:
-        """Let the bottle exist."""
-        del plan
+    def start_bottle(self, plan: Plan, site: LocalSite, env: Mapping[str, str], secrets: Secrets) -> Bottle:
+        """Let the bottle run."""
         step("start_bottle")
-        bottle = StageBottle(site.name, site.slug, site.label, {**env, **secrets}, site.listen)
-        site.bottles.append(bottle)
-        bottle.begin()
+        bottle = super().start_bottle(plan, site, env, secrets)
         step("start_bottle late")
         return bottle
 
@@ -78,20 +59,13 @@ class StageBackend:
     def list_bottles(self) -> Sequence[Bottle]:
         """Return what runs."""
         step("list_bottles")
-        return running()
+        return super().list_bottles()
 
     @hookimpl
-    def plan_cleanup(self) -> StageCleanup:
-        """Return what lies about that no live bottle has."""
-        return StageCleanup(sorted(path.name for path in kept().glob("leftover-*")))
-
-    @hookimpl
-    def cleanup(self, plan: StageCleanup) -> None:
+    def cleanup(self, plan: LocalLeftovers) -> None:
         """Remove it."""
         step("cleanup")
-        for name in plan.names:
-            (kept() / name).unlink()
-            note(f"removed {name}")
+        super().cleanup(plan)
 
 
 PLUGIN = backend(StageBackend(), section=NoSection, traits=BackendTraits(runs="process"))

@@ -1,202 +1,46 @@
-"""The stage's site, sidecar and bottle."""
+"""The stage's site, sidecar and bottle: the kit's own, which tell what they do and fail where they are told to."""
 
 import os
-import shutil
 import socket
 import subprocess
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
 
-import msgspec
-from msgspec import Struct
-from stage_world import drop, kept, leak, note, put, step
+from stage_world import leak, note, step
 
-from claude_bottle.errors import NotFoundError
-from claude_bottle.seam.bottle import Dial, ExecResult, Sightings
+from claude_bottle.seam.bottle import Dial, Sightings
 from claude_bottle.seam.owner import Launch
-from claude_bottle.seam.sidecar import Address, File, SidecarSpec
-from claude_bottle.seam.traits import Listen, Runs
+from claude_bottle.seam.sidecar import Address, SidecarSpec
 from claude_bottle.seam.tree import Entry
+from claude_bottle.testing.bottle import LocalBottle, dial_once
+from claude_bottle.testing.local import LocalSite
+from claude_bottle.testing.process import LocalSidecar
 
-__all__ = ["StageBottle", "StageSite", "running"]
+__all__ = ["StageSite"]
 
 
-class StageSidecar:
-    """A process in a session of its own."""
+class StageSidecar(LocalSidecar):
+    """Tells its number."""
 
     def __init__(self, spec: SidecarSpec, root: Path) -> None:
-        self._root, self._read = root, False
-        self._process = subprocess.Popen(
-            spec.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(spec.env),
-            start_new_session=True,
-        )
-        put(f"process-{self._process.pid}")
+        super().__init__(spec, root)
         note(f"sidecar {self._process.pid}")
 
-    def lines(self, timeout: float | None = None) -> Iterator[bytes]:
-        """Yield its stdout."""
-        del timeout
-        if (stream := self._process.stdout) is not None:
-            self._read = True
-            with stream:
-                yield from stream
 
-    def exec(self, argv: Sequence[str], timeout: float) -> ExecResult:
-        """Run a command beside it."""
-        done = subprocess.run(argv, timeout=timeout, capture_output=True, check=False)
-        return ExecResult(done.returncode, done.stdout, done.stderr)
-
-    @property
-    def last_words(self) -> str:
-        """Nothing is kept of its stderr."""
-        return ""
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait for its end."""
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(timeout)
-        return None
-
-    def put(self, files: Sequence[File]) -> None:
-        """Write files."""
-        for file in files:
-            (self._root / file.name).write_bytes(file.data)
-
-    def get(self, name: str) -> Mapping[str, bytes]:
-        """Have nothing."""
-        del name
-        return {}
-
-    def stop(self) -> None:
-        """Kill it."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None and not self._read:
-            self._process.stdout.close()
-        drop(f"process-{self._process.pid}")
-
-
-class StageSite:
-    """A folder, a port, and what was made here."""
-
-    runs: Runs = "process"
-
-    def __init__(self, slug: str, launch: Launch) -> None:
-        self.slug, self.label = slug, launch.label
-        self.name = f"claude-bottle-{slug}"
-        self._root = kept() / f"site-{launch.label}"
-        self._root.mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.listen = Listen("tcp", "127.0.0.1", probe.getsockname()[1])
-        self.bottles: list[StageBottle] = []
-        self._sidecars: list[StageSidecar] = []
-        note("site made")
-
-    @property
-    def root(self) -> str:
-        """Return the folder."""
-        return str(self._root)
-
-    def run(self, spec: SidecarSpec) -> StageSidecar:
-        """Start a process; the warm one is none of ours to use."""
-        sidecar = StageSidecar(spec, self._root)
-        self._sidecars.append(sidecar)
-        return sidecar
-
-    def settle(self) -> None:
-        """Nothing takes long here."""
-
-    @contextmanager
-    def witness(self) -> Generator[Sequence[Address]]:
-        """Listen on this machine, unless the environment wants a witness that is none."""
-        step("witness")
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            address = Address("127.0.0.1", server.getsockname()[1])
-            match leak():
-                case "no witness":
-                    yield []
-                case "deaf witness":
-                    server.close()
-                    yield [address]
-                case _:
-                    yield [address]
-
-    def close(self) -> None:
-        """Sweep everything."""
-        step("close site")
-        for bottle in self.bottles:
-            bottle.end()
-        for sidecar in self._sidecars:
-            sidecar.stop()
-        shutil.rmtree(self._root, ignore_errors=True)
-
-
-class Note(Struct, frozen=True):
-    """What is written down of a bottle."""
-
-    name: str
-    slug: str
-    launch: str
-    env: Mapping[str, str]
-    listen: Listen
-
-
-class StageBottle:
-    """A name and an environment; commands run on this machine."""
-
-    def __init__(self, name: str, slug: str, launch: str, env: Mapping[str, str], listen: Listen) -> None:
-        self.name, self.slug, self.launch = name, slug, launch
-        self._env, self.listen = env, listen
-
-    @property
-    def _file(self) -> Path:
-        return kept() / f"bottle-{self.name}-{self.launch}"
+class StageBottle(LocalBottle):
+    """Has walls as far as it says what it sees, and keeps nothing that is put into it."""
 
     def begin(self) -> None:
-        """Let it exist."""
+        """Let it run."""
+        super().begin()
         note("bottle made")
-        content = msgspec.json.encode(Note(self.name, self.slug, self.launch, self._env, self.listen))
-        put(self._file.name, content.decode())
-
-    @property
-    def state(self) -> Literal["running", "stopped"]:
-        """Return whether it exists."""
-        return "running" if self._file.exists() else "stopped"
-
-    def exec(
-        self,
-        script: str,
-        *,
-        argv: Sequence[str] | None = None,
-        stdin: bytes | BinaryIO | None = None,
-        root: bool = False,
-        env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> ExecResult:
-        """Run a script."""
-        del stdin, root
-        command = argv or ("/bin/sh", "-s")
-        done = subprocess.run(
-            command,
-            input=script.encode(),
-            env={**self._env, **(env or {})},
-            timeout=timeout,
-            capture_output=True,
-            check=False,
-        )
-        return ExecResult(done.returncode, done.stdout, done.stderr)
 
     def attach(self, argv: Sequence[str], *, root: bool = False, env: Mapping[str, str] | None = None) -> int:
-        """Run a command on our own streams."""
-        del root
-        environment = {"PATH": os.environ["PATH"], **self._env, **(env or {})}
-        process = subprocess.Popen(argv, env=environment)
+        """Run a command on our own streams, where the tests are."""
+        process = subprocess.Popen(
+            argv, env={**self._environment(root=root), "PATH": os.environ["PATH"], **(env or {})}
+        )
         try:
             step("attach")  # only now: who waits for it sends a signal, which must not come between the two lines above
             code = process.wait()
@@ -210,43 +54,45 @@ class StageBottle:
         """Say so."""
         note(f"put {len(list(entries))} at {dest}")
 
-    def get(self, path: str) -> Iterator[Entry]:
-        """Have nothing."""
-        raise NotFoundError(f"there is nothing at {path}")
-
     def look(self, dials: Sequence[Dial], names: Sequence[str]) -> Sightings:
         """Dial the proxy alone, unless the environment tears the walls down."""
         step("look")
-        own = (self.listen.host, self.listen.port)
-        answers = tuple(
-            dial_once(dial) if (dial.host, dial.port) == own or leak() == "witness" else None for dial in dials
-        )
+        own = self._environment(root=False)["HTTP_PROXY"]
+        seen = [own == f"http://{dial.host}:{dial.port}" or leak() == "witness" for dial in dials]
+        answers = tuple(dial_once(dial) if it else None for dial, it in zip(dials, seen, strict=True))
         return Sightings(answers, tuple(leak() == "name" for _ in names))
 
-    def end(self) -> None:
-        """Let it be gone."""
-        drop(self._file.name)
-
     def stop(self) -> None:
-        """Let it be gone, on request; another terminal ends the launcher's command too."""
+        """End it, on request; from another terminal the launch with it."""
         step("stop bottle")
-        self.end()
+        super().stop()
 
 
-def dial_once(dial: Dial) -> bytes | None:
-    """Connect, say it, and return the first bytes of the answer."""
-    try:
-        with socket.create_connection((dial.host, dial.port), timeout=2) as peer:
-            peer.sendall(dial.send)
-            peer.shutdown(socket.SHUT_WR)
-            return peer.recv(4096)
-    except TimeoutError:
-        return b""
-    except OSError:
-        return None
+class StageSite(LocalSite):
+    """A site of these."""
 
+    bottle, sidecar = StageBottle, StageSidecar
 
-def running() -> list[StageBottle]:
-    """Return a handle for each bottle that exists."""
-    notes = (msgspec.json.decode(path.read_bytes(), type=Note) for path in kept().glob("bottle-*"))
-    return [StageBottle(it.name, it.slug, it.launch, it.env, it.listen) for it in notes]
+    def __init__(self, slug: str, launch: Launch) -> None:
+        super().__init__(slug, launch)
+        note("site made")
+
+    @contextmanager
+    def witness(self) -> Generator[Sequence[Address]]:
+        """Listen on this machine, unless the environment wants a witness that is none."""
+        step("witness")
+        with super().witness() as witnesses:
+            match leak():
+                case "no witness":
+                    yield []
+                case "deaf witness":
+                    with socket.create_server(("127.0.0.1", 0)) as server:
+                        port = server.getsockname()[1]
+                    yield [Address("127.0.0.1", port)]
+                case _:
+                    yield witnesses
+
+    def close(self) -> None:
+        """Sweep everything."""
+        step("close site")
+        super().close()

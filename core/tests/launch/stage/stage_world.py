@@ -1,4 +1,4 @@
-"""The world of the stage: what was done, in order, and what is left of it, as files that any process can read.
+"""The world of the stage: what was done, in order, as a file that any process can read.
 
 The environment steers it. `STAGE_WORLD` is its folder; `STAGE_FAIL` names a step that fails, in the way of
 `STAGE_HOW`; `STAGE_PAUSE` names a step that takes `PAUSE` seconds; `STAGE_LEAK` names a hole in the walls.
@@ -11,37 +11,15 @@ from pathlib import Path
 
 from claude_bottle.errors import BottleError
 
-__all__ = ["PAUSE", "drop", "kept", "leak", "note", "put", "step", "world"]
+__all__ = ["PAUSE", "leak", "note", "step"]
 
 PAUSE = 0.6
 
 
-def world() -> Path:
-    """Return the folder of everything."""
-    return Path(os.environ["STAGE_WORLD"])
-
-
 def note(line: str) -> None:
     """Append a line to the journal, in one write."""
-    with (world() / "journal").open("a", encoding="utf-8") as journal:
+    with Path(os.environ["STAGE_WORLD"], "journal").open("a", encoding="utf-8") as journal:
         journal.write(f"{line}\n")
-
-
-def kept() -> Path:
-    """Return the folder in which each thing that exists has a file."""
-    folder = world() / "kept"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def put(name: str, text: str = "") -> None:
-    """Let a thing exist."""
-    (kept() / name).write_text(text, encoding="utf-8")
-
-
-def drop(name: str) -> None:
-    """Let a thing be gone."""
-    (kept() / name).unlink(missing_ok=True)
 
 
 def leak() -> str:

@@ -26,7 +26,7 @@ __all__ = [
     "write_record",
 ]
 
-FILE = "launch.json"
+FILE, PART = "launch.json", "launch.json.part"
 
 
 class Process(Struct, frozen=True):
@@ -72,7 +72,17 @@ def claim_folder(slug: str, bottle: str, launch: Launch) -> tuple[Path, Record]:
     top = private_dir(sites_dir())
     made = hidden_folder(top)
     made.mkdir(mode=0o700)
-    base = f"claude-bottle-{slug}"
+    try:
+        return _claim(made, slug, bottle, launch)
+    except BaseException:
+        (made / FILE).unlink(missing_ok=True)
+        (made / PART).unlink(missing_ok=True)
+        made.rmdir()
+        raise
+
+
+def _claim(made: Path, slug: str, bottle: str, launch: Launch) -> tuple[Path, Record]:
+    base, top = f"claude-bottle-{slug}", made.parent
     for name in candidates(base):
         record = Record(name=name, slug=slug, bottle=bottle, launch=launch)
         write_record(made, record)
@@ -83,8 +93,6 @@ def claim_folder(slug: str, bottle: str, launch: Launch) -> tuple[Path, Record]:
                 raise
             continue
         return top / name, record
-    (made / FILE).unlink()
-    made.rmdir()
     raise LaunchError(taken_message(base), "stop one of them, or run `bottle cleanup`")
 
 
@@ -112,7 +120,7 @@ def remove_folder(folder: Path) -> None:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write or replace a folder's record, whole or not at all, readable by its owner alone."""
-    part = folder / f"{FILE}.part"
+    part = folder / PART
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(record))
     part.replace(folder / FILE)
