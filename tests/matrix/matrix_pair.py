@@ -45,6 +45,8 @@ ABSENT = (
     r"needs root, for upstreams at the ports 443 and 80",
     r"needs root, to look into the engine's folder",
     r"needs root \(sudo make pytest\)",
+    r"needs root: run the tests as root too",
+    r"root binds nothing: run the tests as a plain user too",
     r"needs an address of this machine that is not its primary one: .*",
     r"needs an engine at a socket of this machine, not at .*",
     r"no engine takes part",
