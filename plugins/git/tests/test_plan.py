@@ -43,7 +43,7 @@ def test_the_line_says_what_comes_in(repo: Repo, tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
     (plain / "x").write_bytes(b"x" * (3 << 20))
-    assert line(spec_for(plain)) == f"copy of {plain} (no repository: 1 files, 3 MiB)"
+    assert line(spec_for(plain)) == f"copy of {plain} (no repository: 1 file, 3 MiB)"
 
 
 def test_what_is_borrowed_from_elsewhere_is_named(repo: Repo, tmp_path: Path) -> None:

@@ -53,9 +53,9 @@ def test_it_serves_without_privileges(proxy: Running) -> None:
     assert re.search(rf"Max data size +{MEMORY} +{MEMORY} ", limits)
 
 
-def test_it_has_room_for_large_bodies(proxy: Running) -> None:
+def test_it_has_room_for_large_bodies(launch: Launch) -> None:
     """A body is held a few times over and then let go; what a backend allows lies above what it allows itself."""
-    size = BODY_LIMIT // 4
+    proxy, size = launch(), BODY_LIMIT // 4
     for _ in range(3):
         done = proxy.curl("--data-binary", "@-", "-w", "%{http_code}", "https://api.test/", stdin=bytes(size))
         assert done.stdout.endswith(b"200"), done

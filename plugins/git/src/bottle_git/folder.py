@@ -25,7 +25,8 @@ class Size(Struct, frozen=True):
 
     def __str__(self) -> str:
         more = "more than " if self.large else ""
-        return f"{more}{self.files:,} files, {self.size >> 20:,} MiB"
+        files = "1 file" if self.files == 1 else f"{self.files:,} files"
+        return f"{more}{files}, {self.size >> 20:,} MiB"
 
 
 def measure(folder: Path) -> Size:
