@@ -21,7 +21,7 @@ from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
 from claude_bottle.seam.levels import HostWish
 from claude_bottle.seam.secrets import Secrets
 from claude_bottle.seam.sidecar import Address, Sidecar, SidecarSpec
-from claude_bottle.seam.traits import BackendTraits, Listen, Runs
+from claude_bottle.seam.traits import Listen, Runs
 
 SSH = Ssh(host="git.test", user="git", identity_file="~/.ssh/id")
 
@@ -238,20 +238,3 @@ def test_only_the_launch_makes_the_authority_and_its_key_goes_nowhere_else(monke
 def test_a_size_is_read(size: str, count: int) -> None:
     """In bytes, or with a unit."""
     assert bytes_of(size) == count
-
-
-@pytest.mark.parametrize(
-    ("says", "ok"), [("pipelock version 2.3.0", True), ("pipelock version 3.4.0", False), (None, False)]
-)
-def test_the_program_on_path_is_asked_for_its_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, ok: bool
-) -> None:
-    """Beside a backend that runs processes, and beside no other; another version is told with the cure."""
-    if says:
-        (tmp_path / "pipelock").write_text(f"#!/bin/sh\necho {says}\n")
-        (tmp_path / "pipelock").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    (finding,) = Pipelock().probe_pair(BackendTraits(runs="process"))
-    assert finding.ok is ok
-    assert ok or "2.3.0" in str(finding.cure)
-    assert Pipelock().probe_pair(BackendTraits(runs="image")) == ()

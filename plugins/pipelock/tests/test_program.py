@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bottle_pipelock.plugin import Pipelock
 from bottle_pipelock.program import VERSION, examine
+from claude_bottle.seam.traits import BackendTraits
 
 
 @pytest.fixture
@@ -30,11 +32,17 @@ def program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_version_that_is_known_is_enough(program: Path) -> None:
-    """And no other one is."""
-    assert examine().ok
-    program.write_text("#!/bin/sh\necho pipelock version 2.4.0\n")
-    assert (examine().ok, "2.4.0" in examine().detail) == (False, True)
+def test_the_program_is_asked_for_its_version(program: Path) -> None:
+    """Beside a backend that runs processes, and beside no other; another version, and none, is told with the cure."""
+    beside = BackendTraits(runs="process")
+    assert [it.ok for it in Pipelock().probe_pair(beside)] == [True]
+    program.write_text("#!/bin/sh\necho pipelock version 3.4.0\n")
+    [other] = Pipelock().probe_pair(beside)
+    assert (other.ok, "3.4.0" in other.detail, VERSION in str(other.cure)) == (False, True, True)
+    program.unlink()
+    [none] = Pipelock().probe_pair(beside)
+    assert (none.ok, none.detail, VERSION in str(none.cure)) == (False, "pipelock is not on PATH", True)
+    assert Pipelock().probe_pair(BackendTraits(runs="image")) == ()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone runs it as somebody else: run the tests as root as well")
