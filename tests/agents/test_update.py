@@ -1,8 +1,10 @@
 """Which release of an agent's program a launch puts in: the user alone changes that, by `bottle agents update`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from agents_user import open_cache
 from e2e_user import User
 
 from bottle_claude.release import VERSION
@@ -29,8 +31,10 @@ def somebody() -> Iterator[User]:
     (tools / "npm").chmod(0o755)
     user.environment["PATH"] = f"{tools}:{user.environment['PATH']}"
     user.manifest({}, {"agent": "claude"})
-    yield user
-    user.close()
+    with open_cache() as cache:  # empty, and for root, too, not the machine's own
+        user.environment["XDG_CACHE_HOME"] = str(cache)
+        yield user
+        user.close()
 
 
 def preflight(user: User) -> str:
@@ -73,7 +77,7 @@ def test_a_dry_run_asks_no_registry(somebody: User) -> None:
     """The preflight of a launch fetches nothing, and looks nothing up."""
     preflight(somebody)
     assert not (somebody.folder / "tools" / "calls").exists()
-    assert not list((somebody.folder / "cache").rglob("*"))
+    assert not list(Path(somebody.environment["XDG_CACHE_HOME"]).rglob("*"))
 
 
 def test_a_machine_without_npm_is_told_before_the_question(somebody: User) -> None:
