@@ -10,7 +10,7 @@ from string import Template
 
 from claude import claude_section
 from cost import adopt_orphans
-from engine import measure_engine, rows_of_engine
+from engine import engine_section
 from launches import measure_launches, rows_of_goals, rows_of_launches
 from machine import describe, load
 from rival import install, lacking
@@ -26,7 +26,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 FULL = Effort(rounds=11, commands=200, requests=200, size=100_000_000)
 QUICK = Effort(rounds=2, commands=20, requests=50, size=10_000_000)
-SECTIONS: Mapping[str, Callable[[int], str]] = {"claude": claude_section, "workspace": workspace_section}
+SECTIONS: Mapping[str, Callable[[int], str]] = {
+    "engine": engine_section,
+    "claude": claude_section,
+    "workspace": workspace_section,
+}
 """Parts of the page that can be measured alone: a name, and what returns the Markdown for so many rounds."""
 LAST = "## Again\n"
 """The heading before which a section comes that the page does not have yet."""
@@ -54,15 +58,13 @@ def main() -> int:
         say("a standing bottle …")
         standing = measure_standing(stage, effort)
         spent = where_time_goes(stage, effort.rounds) if options.timings else ""
-    say("an engine …")
-    contained = rows_of_engine(measure_engine(effort.rounds))
     page = Template(Path(__file__).with_name("page.md").read_text(encoding="utf-8")).substitute(
         command=command(options),
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         machine=describe(srt=srt is not None),
         load=f"{before:.2f}",
         rounds=effort.rounds,
-        goals=markdown(("what", "goal", "measured", ""), [*rows_of_goals(costs), *standing, *contained]),
+        goals=markdown(("what", "goal", "measured", ""), [*rows_of_goals(costs), *standing]),
         launches=markdown(("", "wall", "CPU", "bottle's wall ÷ this", "bottle's CPU ÷ this"), rows_of_launches(costs)),
         spent=spent,
         sections="\n".join(marked(name, effort.rounds) for name in SECTIONS),
