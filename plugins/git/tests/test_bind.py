@@ -193,8 +193,8 @@ def test_a_part_of_a_repository_is_a_problem(repo: Repo) -> None:
     assert "leads to" in problem(repo.path.with_name("tree"))
     repo.git("submodule", "add", "-q", str(repo.path), "lib")
     assert "leads to" in problem(repo.path / "lib")
-    git(repo.path, "clone", "-q", "--shared", ".", "../shared")
-    assert "borrows objects" in problem(repo.path.with_name("shared"))
+    git(repo.path.parent, "clone", "-q", "--shared", repo.path.name, "borrower")
+    assert "borrows objects" in problem(repo.path.with_name("borrower"))
 
 
 def test_too_many_repositories_are_a_problem(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ def _mount_problems(spec: BottleSpec, draft: Draft, team: Team, around: Surround
     wanted = {name: part.mounts for name, part in draft.parts if part.mounts}
     if not wanted:
         return []
-    from claude_bottle.launch.mounts import mount_problems  # noqa: PLC0415 - as said
+    from claude_bottle.launch.mounts import mount_problems  # noqa: PLC0415 - most launches mount nothing
 
     return [
         replace(problem, where=f"bottles.{spec.bottle}.{name}")

@@ -74,7 +74,7 @@ def claim_folder(slug: str, bottle: str, launch: Launch) -> tuple[Path, Record]:
     made.mkdir(mode=0o700)
     try:
         return _claim(made, slug, bottle, launch)
-    except BaseException:
+    except BaseException:  # a signal too: nobody else knows of a folder that has no name yet
         (made / FILE).unlink(missing_ok=True)
         (made / PART).unlink(missing_ok=True)
         made.rmdir()
