@@ -86,7 +86,8 @@ def _environment(world: World) -> Mapping[str, str]:
     (folders["home"] / "diary.txt").write_text("for nobody else\n", encoding="utf-8")
     (folders["config"] / "claude-bottle/config.yaml").write_text(
         f"upstream:\n  ca: [{world.upstream.ca}]\n  hosts:\n"
-        + "".join(f"    {name}: 127.0.0.1:{world.upstream.port}\n" for name in (ALLOWED, OTHER)),
+        + "".join(f"    {name}: 127.0.0.1:{world.upstream.port}\n" for name in (ALLOWED, OTHER))
+        + "block: [docker]\n",  # what else this user has running on an engine is no part of it
         encoding="utf-8",
     )
     return {
