@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
@@ -35,6 +36,11 @@ class Listed(NamedTuple):
     handle: Bottle
     backend: str
     record: LaunchRecord | None
+
+    @property
+    def full_name(self) -> str:
+        """What no bottle of another backend is called: `BACKEND/NAME`."""
+        return f"{self.backend}/{self.handle.name}"
 
 
 def ask_each(records: Sequence[Record], call: Callable[[Loaded], T], deadline: float = DEADLINE) -> list[Answer[T]]:
@@ -76,14 +82,16 @@ def list_bottles(inventory: Inventory) -> tuple[list[Listed], list[Answer[Sequen
 def find_bottle(name: str, inventory: Inventory, ended: str = "") -> Listed:
     """Return the bottle of this name, or the only one whose agent has it; NotFoundError else.
 
-    `ended` goes into the hint where none runs.
+    `BACKEND/NAME` tells bottles of one name apart. `ended` goes into the hint where none runs.
     """
     bottles, silent = list_bottles(inventory)
-    fitting = [it for it in bottles if it.handle.name == name]
+    fitting = [it for it in bottles if name in {it.handle.name, it.full_name}]
     fitting = fitting or [it for it in bottles if name in {it.handle.slug, it.record.agent if it.record else ""}]
     if len(fitting) == 1:
         return fitting[0]
-    names = ", ".join(it.handle.name for it in (fitting or bottles)) or "none"
+    counts = Counter(it.handle.name for it in bottles)
+    words = [it.handle.name if counts[it.handle.name] == 1 else it.full_name for it in fitting or bottles]
+    names = ", ".join(words) or "none"
     if fitting:
         raise NotFoundError(f"several bottles of {name} run", f"name one: {names}")
     unsure = "".join(f"; {answer.record.name} does not answer" for answer in silent)
