@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from claude_bottle.errors import UnavailableError
 from claude_bottle.launch.fetch import forget_entry, keyring_value, store_entry
-from claude_bottle.launch.sources import LOGINS
+from claude_bottle.plan.environment import LOGINS
 from claude_bottle.seam.folders import private_dir
 from claude_bottle.seam.store import Store
 

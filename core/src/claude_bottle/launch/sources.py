@@ -10,16 +10,13 @@ from claude_bottle.manifest.config import CONFIG_NAME, UserConfig, load_config
 from claude_bottle.manifest.find import MANIFEST_NAME, Found, find_manifest
 from claude_bottle.manifest.load import LoadedManifest, decode_manifest, load_manifest
 from claude_bottle.manifest.types import Secret
-from claude_bottle.plan.environment import Login, SecretSources
+from claude_bottle.plan.environment import LOGINS, Login, SecretSources
 from claude_bottle.plan.spec import BottleSpec
 from claude_bottle.plugins.inventory import Inventory, read_inventory
 from claude_bottle.plugins.record import Outcome, Record
 from claude_bottle.plugins.trust import read_rules
 
-__all__ = ["LOGINS", "Request", "Sources", "Surroundings", "find_secrets", "keyring_problems", "read_sources"]
-
-LOGINS = "logins.json"
-"""Below the state folder: which credentials of agents are stored. Only where it is, `launch.logins` is imported."""
+__all__ = ["Request", "Sources", "Surroundings", "find_secrets", "keyring_problems", "read_sources"]
 
 NO_FILE = "no manifest"
 """What stands for the file's name where there is none."""

@@ -14,6 +14,7 @@ from claude_bottle.seam.part import ENOUGH, HTTPS, Credential, Injection, Part
 from claude_bottle.seam.secrets import Secrets
 
 __all__ = [
+    "LOGINS",
     "EnvNames",
     "Login",
     "SecretSources",
@@ -36,6 +37,10 @@ class EnvNames(NamedTuple):
     forwarded: tuple[str, ...]
     injected: tuple[Injection, ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
+
+
+LOGINS = "logins.json"
+"""Below the state folder: which credentials of agents are stored. Where it is not, nothing is imported for them."""
 
 
 class Login(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bottle_claude.credentials import CREDENTIALS
+from bottle_claude.credentials import CREDENTIALS, GATEWAY, MODEL
 from bottle_claude.section import ClaudeSection, host_files, resolved, section_problems
 from claude_bottle.declare import agent
 from claude_bottle.errors import Problem
@@ -22,10 +22,7 @@ __all__ = ["PLUGIN"]
 
 # ruff: noqa: PLC0415 - this module is imported to list and to plan; what works in a bottle is imported when one runs
 
-MODEL = "api.anthropic.com"
 LOGIN = ("claude.ai", "console.anthropic.com", "platform.claude.com")
-GATEWAY = "ANTHROPIC_AUTH_TOKEN"
-"""A bearer token for whatever stands in the place of the model's host: the agent holds it."""
 MEMORY = 512 << 20
 """Bytes: a prompt alone needs half of it, tools the rest."""
 

@@ -2,14 +2,16 @@
 
 from claude_bottle.seam.part import Credential
 
-__all__ = ["CREDENTIALS"]
+__all__ = ["CREDENTIALS", "GATEWAY", "MODEL"]
 
-HOST = "api.anthropic.com"
+MODEL = "api.anthropic.com"
+GATEWAY = "ANTHROPIC_AUTH_TOKEN"
+"""A bearer token for whatever stands in the place of the model's host: the agent holds it."""
 
 CREDENTIALS = (
     Credential(
         name="CLAUDE_CODE_OAUTH_TOKEN",
-        host=HOST,
+        host=MODEL,
         header="authorization",
         format="Bearer {}",
         prefix="sk-ant-oat",
@@ -18,7 +20,7 @@ CREDENTIALS = (
     ),
     Credential(
         name="ANTHROPIC_API_KEY",
-        host=HOST,
+        host=MODEL,
         header="x-api-key",
         prefix="sk-ant-api",
         what="an API key",

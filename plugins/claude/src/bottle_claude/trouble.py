@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.json import decode
 
-from bottle_claude.claude import GATEWAY, MODEL
-from bottle_claude.credentials import CREDENTIALS
+from bottle_claude.credentials import CREDENTIALS, GATEWAY, MODEL
 from claude_bottle.errors import Problem
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle

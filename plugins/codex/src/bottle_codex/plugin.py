@@ -67,7 +67,7 @@ class Codex:
         """Write the prompt where Codex looks for what holds in every project, and its settings beside it."""
         from bottle_codex.settings import furnish
 
-        return furnish(bottle, plan)
+        return furnish(bottle, plan.prompt, plan.section(CodexSection).model)
 
 
 def program() -> Program:

@@ -2,8 +2,6 @@
 
 import json
 
-from bottle_codex.plugin import CodexSection
-from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.tree import FileEntry, FolderEntry
 
@@ -38,19 +36,19 @@ wire_api = "responses"
 """
 
 
-def furnish(bottle: Bottle, plan: Plan) -> str | None:
+def furnish(bottle: Bottle, prompt: str, model: str | None) -> str | None:
     """Write both files, and return the prompt's path only if there is one."""
     bottle.put(
         [
             FolderEntry(FOLDER, 0o700),
-            FileEntry(f"{FOLDER}/config.toml", settings(plan.section(CodexSection)).encode(), 0o600),
-            FileEntry(f"{FOLDER}/AGENTS.md", plan.prompt.encode(), 0o600),
+            FileEntry(f"{FOLDER}/config.toml", settings(model).encode(), 0o600),
+            FileEntry(f"{FOLDER}/AGENTS.md", prompt.encode(), 0o600),
         ],
         HOME,
     )
-    return PROMPT_FILE if plan.prompt.strip() else None
+    return PROMPT_FILE if prompt.strip() else None
 
 
-def settings(section: CodexSection) -> str:
+def settings(model: str | None) -> str:
     """Return `config.toml`; a string of JSON is one of TOML, too."""
-    return SETTINGS if section.model is None else f"model = {json.dumps(section.model)}\n{SETTINGS}"
+    return SETTINGS if model is None else f"model = {json.dumps(model)}\n{SETTINGS}"
