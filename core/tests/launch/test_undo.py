@@ -61,17 +61,20 @@ def test_a_signal_is_heard_at_once_elsewhere() -> None:
 
 
 def test_evidence_is_private_kept_and_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events are one line each in a file of mode 0600; one of 31 days ago goes, a cut-off line is passed over."""
+    """Events are lines of a file of mode 0600, which goes after 31 days without one; a cut-off line is passed over."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    now = 1_800_000_000.0
-    old = EvidenceFile("b", "aa", now - 31 * 86400)
+    now = time.time()
+    old = EvidenceFile("b", "aa")
     old.close()
-    file = EvidenceFile("b", "bb", now)
+    os.utime(old.path, (now, now - 31 * 86400))
+    begun = old.path.with_name(f"{int(now - 40 * 86400)}-b-cc.jsonl")
+    begun.write_bytes(b"")
+    file = EvidenceFile("b", "bb")
     file.write(Event(time=now, verdict="deny", host="x.test", rule="allowlist", reason="not allowed"))
     file.write(Event(time=now, verdict="deny", host="x.test", rule="allowlist", reason="not allowed"))
     file.write(Event(time=now, verdict="allow", host="y.test"))
     file.close()
-    assert not old.path.exists()
+    assert (old.path.exists(), begun.exists()) == (False, True)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     events = list(read_events([*file.path.read_bytes().splitlines(), b'{"time": 1, "verd']))
     assert [event.bottle for event in events] == ["b"] * 3

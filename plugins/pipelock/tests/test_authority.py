@@ -11,7 +11,7 @@ from bottle_pipelock.authority import make_authority, make_receipt_key
 
 
 def test_the_certificate_is_what_pipelock_and_strict_clients_accept() -> None:
-    """P-256, an authority that may sign, with a key identifier, valid now and for a day."""
+    """P-256, an authority that may sign, with a key identifier, valid now and for 30 days."""
     certificate = x509.load_pem_x509_certificate(make_authority("demo").certificate)
     key = certificate.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
@@ -24,7 +24,7 @@ def test_the_certificate_is_what_pipelock_and_strict_clients_accept() -> None:
     assert identifier == x509.SubjectKeyIdentifier.from_public_key(key)
     now = datetime.now(UTC)
     assert certificate.not_valid_before_utc < now - timedelta(minutes=30)
-    assert now + timedelta(hours=23) < certificate.not_valid_after_utc <= now + timedelta(days=1)
+    assert now + timedelta(days=29, hours=23) < certificate.not_valid_after_utc <= now + timedelta(days=30)
 
 
 def test_the_key_is_in_the_one_form_that_pipelock_reads() -> None:

@@ -5,6 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,6 +18,7 @@ from claude_bottle.seam.folders import private_dir, state_dir
 __all__ = ["KEPT_DAYS", "EvidenceFile", "Refusal", "find_evidence", "follow", "read_events", "shortened", "summarise"]
 
 KEPT_DAYS = 30
+"""After the last decision."""
 DAY = 24 * 60 * 60
 LONGEST = 1024
 """Characters of one text of an event that are kept."""
@@ -31,10 +33,10 @@ def evidence_dir() -> Path:
 class EvidenceFile:
     """The open file of one launch, mode 0600; each event is one line of JSON, written whole."""
 
-    def __init__(self, bottle: str, label: str, now: float | None = None) -> None:
+    def __init__(self, bottle: str, label: str) -> None:
         folder = private_dir(evidence_dir())
-        _expire(folder, now or time.time())
-        self.path = folder / f"{int(now or time.time())}-{bottle}-{label}.jsonl"
+        _expire(folder)
+        self.path = folder / f"{int(time.time())}-{bottle}-{label}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file: BinaryIO = os.fdopen(os.open(self.path, flags, 0o600), "ab", buffering=0)
         self._bottle = bottle
@@ -55,10 +57,12 @@ def shortened(event: Event) -> Event:
     return msgspec.structs.replace(event, **long) if long else event
 
 
-def _expire(folder: Path, now: float) -> None:
+def _expire(folder: Path) -> None:
+    """Remove what no launch has written to for so long; the name tells when one began, and it may run still."""
     for path in folder.glob("*.jsonl"):
-        if (found := NAME.fullmatch(path.name)) and now - int(found["time"]) > KEPT_DAYS * DAY:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another launch was quicker
+            if NAME.fullmatch(path.name) and time.time() - path.stat().st_mtime > KEPT_DAYS * DAY:
+                path.unlink()
 
 
 def find_evidence(name: str | None) -> Path:

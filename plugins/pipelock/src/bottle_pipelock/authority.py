@@ -11,7 +11,8 @@ from cryptography.x509.oid import NameOID
 
 __all__ = ["Authority", "make_authority", "make_receipt_key"]
 
-LIFETIME = timedelta(days=1)
+LIFETIME = timedelta(days=30)
+"""The key ends with the bottle; a session that is left open for some weeks still has its way out."""
 SKEW = timedelta(hours=1)
 
 
@@ -29,7 +30,7 @@ class Authority:
 
 
 def make_authority(bottle: str) -> Authority:
-    """Return a new authority: P-256, valid for a day, its key in SEC1, the one form that pipelock reads."""
+    """Return a new authority: P-256, valid for 30 days, its key in SEC1, the one form that pipelock reads."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [

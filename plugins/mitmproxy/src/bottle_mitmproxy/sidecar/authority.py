@@ -10,7 +10,8 @@ from cryptography.x509.oid import NameOID
 
 __all__ = ["Authority", "make_authority"]
 
-LIFETIME = timedelta(days=1)
+LIFETIME = timedelta(days=30)
+"""The key ends with the bottle; a session that is left open for some weeks still has its way out."""
 SKEW = timedelta(hours=1)
 
 
@@ -33,7 +34,7 @@ class Authority:
 
 
 def make_authority(bottle: str) -> Authority:
-    """Return a new authority: P-256, valid for a day, for server certificates alone.
+    """Return a new authority: P-256, valid for 30 days, for server certificates alone.
 
     No name constraints: hosts may be allowed while it runs, and the key cannot be had from outside.
     """
