@@ -66,6 +66,7 @@ WRONG = {
         """
         what_it_lacks_may_be_lacking
         a_bottle_is_found_from_anywhere several_of_one_agent_run_at_once one_that_lives_is_no_leftover
+        what_runs_in_it_ends_with_it
         streams_and_exit_code_are_separate_bytes commands_of_a_script_do_not_eat_it
         a_script_may_be_of_any_size arguments_and_stdin_arrive_as_they_are fifty_megabytes_pass_both_ways
         stdin_that_nobody_reads_is_no_obstacle a_failing_source_of_stdin_ends_the_command

@@ -1,10 +1,13 @@
 """Bottles as they come and go: names, lists, several at once."""
 
 import os
-from contextlib import ExitStack
+import secrets
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
+from claude_bottle.plugins.load import Loaded
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.testing.ground import Ground, Held
 
@@ -45,6 +48,19 @@ class LifeContract:
             assert [held.bottle.exec("cat ~/name").stdout.decode().strip() for held in helds[1:]] == names[1:]
             assert {it.name for it in ground.hooks.list_bottles() or () if it.slug == slug} == set(names[1:])
 
+    def test_what_runs_in_it_ends_with_it(self, loaded: Loaded, ground: Ground) -> None:
+        """Also what has a session of its own and heeds no signal; it is looked for on this machine."""
+        traits = loaded.plugin.backend_traits
+        if traits is not None and traits.kernel == "own":
+            pytest.skip("what runs in a machine of its own cannot be seen here, and ends with that machine")
+        word = f"stays-{secrets.token_hex(8)}"
+        stubborn = f"trap '' HUP INT TERM; while :; do sleep 0.2; done # {word}"
+        with ground.start(f"ends-{os.getpid()}") as held:
+            held.bottle.exec(f'setsid sh -c "{stubborn}" >/dev/null 2>&1 &')
+            assert runs(word), "what was started in the background does not run"
+            held.bottle.stop()
+        assert not runs(word)
+
     def test_one_that_lives_is_no_leftover(self, ground: Ground, held: Held) -> None:
         """A cleanup never touches what belongs to a living owner."""
         plan = ground.hooks.plan_cleanup()
@@ -52,3 +68,12 @@ class LifeContract:
         assert [line for line in plan.lines() if held.bottle.name in line] == []
         ground.hooks.cleanup(plan=plan)
         assert held.bottle.exec("echo alive").stdout == b"alive\n"
+
+
+def runs(word: str) -> bool:
+    """Say whether a process of this machine, in a bottle or not, has this word in its command line."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            if word.encode() in path.read_bytes():
+                return True
+    return False
