@@ -51,7 +51,7 @@ def detached(user: User) -> str:
 
 @embedded
 def test_a_commit_comes_back_as_a_branch(user: User) -> None:
-    """From preflight to the branch: what the user then types is `git diff` and `git merge`."""
+    """S29: from preflight to the branch: what the user then types is `git diff` and `git merge`."""
     assert (
         f"workspace     : copy of {user.work} at main\n" in user.bottle("start", "reviewer", "--cwd", "--dry-run").out
     )
@@ -113,7 +113,7 @@ def test_a_repository_that_moved_keeps_the_bottle(user: User) -> None:
 
 @embedded
 def test_where_no_workspace_is_asked_for_none_comes(user: User) -> None:
-    """Without `--cwd` the folder is empty, and no branch is made."""
+    """S29: without `--cwd` the folder is empty, and no branch is made."""
     done = user.bottle("start", "reviewer", "--yes", "--", "sh", "-c", "ls -A /workspace; echo x >/workspace/x")
     assert (done.code, done.out) == (0, "")
     assert git(user, "branch", "--format=%(refname:short)") == "main"

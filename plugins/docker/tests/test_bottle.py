@@ -115,6 +115,17 @@ def test_isolation_is_proved(start: Any) -> None:
     assert launched.bottle.look([Dial("proxy", 3128, b"x\n")], []).answers == (b"HTTP/1.1 403 Forbidden\r\n\r\n",)
 
 
+def test_the_agent_is_on_an_internal_network_and_the_proxy_on_two(start: Any, engine: Engine) -> None:
+    """S25: the bottle's two networks are its own: one that leads nowhere, and one on which the proxy alone is."""
+    launched = start(slug="networks")
+    label, agent = f"{LAUNCH}={launched.label}", launched.bottle._container
+    found: dict[bool, list[str]] = {}
+    for network in engine.networks(label):
+        record = ask(found_address(), f"/networks/{network.id}")
+        found[record["Internal"]] = sorted("agent" if it == agent else "proxy" for it in record["Containers"])
+    assert found == {True: ["agent", "proxy"], False: ["proxy"]}
+
+
 def plainly_internal(_: object) -> dict[str, str]:
     """Return options that make a network internal, and no more."""
     return {"com.docker.network.driver.mtu": "1500"}

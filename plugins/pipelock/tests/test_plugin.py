@@ -182,7 +182,7 @@ def test_an_upstream_at_an_ssh_entrys_port_is_no_problem() -> None:
 
 
 def test_the_sidecar_is_described_whole() -> None:
-    """Command, image, health, folder and memory; every path is below the site's root."""
+    """S22: command, pinned image, health, folder and memory; every path is below the site's root."""
     spec = described()
     assert spec.argv == ("/pipelock", "run", "--config", "/etc/pipelock/pipelock.yaml")
     assert spec.image == IMAGE == "ghcr.io/luckypipewrench/pipelock:2.3.0"
