@@ -56,7 +56,7 @@ class Way(NamedTuple):
 
     def curl(self, *words: str) -> tuple[str, str]:
         """Send a request from inside; return the answer's status and its body. What curl says is in the body."""
-        words = (*words, "--max-time", "20", "-sS", "-w", "\n%{http_code}")
+        words = (*words, "--connect-timeout", "5", "--max-time", "20", "-sS", "-w", "\n%{http_code}")
         if self.ca is not None:
             words = ("--cacert", self.ca_file, *words)
         done = self.bottle.exec("", argv=["curl", *words], timeout=40)
