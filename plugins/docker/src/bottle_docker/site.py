@@ -5,11 +5,11 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Network
-from socket import AF_INET
+from socket import AF_INET, socket
 from threading import Event
 from typing import NamedTuple, TypeVar
 
-from bottle_docker.bottle import DockerBottle
+from bottle_docker.bottle import DockerBottle, Own
 from bottle_docker.containers import PORT, PROXY, agent_body, proxy_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import exports
@@ -104,13 +104,11 @@ class DockerSite:
     def witness(self) -> Generator[Sequence[Address] | Outpost]:
         """See `seam.sidecar.Site`: at every address at which the engine's host might be seen from a container.
 
-        That host is this machine if it has its name and the gateway of the network that was just made is an address of
-        ours: another machine may well have given a network of its own the same address.
+        Of this machine alone if it is that host.
         """
-        gateway = self._outside.result().gateway
-        gateways = list(dict.fromkeys([gateway, *default_gateways(self._engine.networks())]))
+        gateways = list(dict.fromkeys([self._outside.result().gateway, *default_gateways(self._engine.networks())]))
         with open_witness([*((AF_INET, it) for it in gateways), *own_addresses()]) as here:
-            if self._there is None and gateway in {address.host for address in here}:
+            if self._is_near():
                 yield here
                 return
             there = self._there.result() if self._there else self._witness_there()
@@ -135,8 +133,7 @@ class DockerSite:
             made.name,
             self._mark,
             end=self.close,
-            trust=made.trust,
-            keep=self._kept.callback,
+            own=Own(made.trust, self._kept.callback, near=self._is_near()),
         )
 
     def close(self) -> None:
@@ -149,6 +146,21 @@ class DockerSite:
             if self._stdin is not None:
                 self._stdin.close()
             sweep(self._engine, self._mark.launch)
+
+    def _is_near(self) -> bool:
+        """Say whether the engine's host is this machine.
+
+        It has its name then, and the gateway of the network that was just made is an address of ours: another machine
+        may well have given a network of its own the same address.
+        """
+        if self._there is not None:
+            return False
+        with socket(AF_INET) as probe:
+            try:
+                probe.bind((self._outside.result().gateway, 0))
+            except OSError:
+                return False
+        return True
 
     def _network(self, kind: str, pool: IPv4Network, options: Mapping[str, str]) -> Segment:
         base, labels = f"claude-bottle-{kind}-{self._mark.slug}", self._mark.labels("network")
