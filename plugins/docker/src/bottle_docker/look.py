@@ -13,7 +13,7 @@ from claude_bottle.seam.bottle import Dial, Sightings
 __all__ = ["Control", "least", "look_argv", "look_input", "read_answers"]
 
 SCRIPT = "look.pl"
-LEAST = 0.3
+LEAST = 0.25
 TIMES = 10
 
 
