@@ -14,7 +14,7 @@ from bottle_docker import site as site_module
 from bottle_docker.engine import Engine
 from bottle_docker.execs import Command, Place, run_command
 from bottle_docker.labels import LAUNCH
-from bottle_docker.plugin import PLUGIN, DockerBackend
+from bottle_docker.plugin import DockerBackend
 from bottle_docker.probe import ask, found_address
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import DeadlineError, ProofError

@@ -11,7 +11,6 @@ from docker_second import BASE, copy_image, second_engine
 from bottle_docker import site as site_module
 from bottle_docker.containers import agent_body
 from bottle_docker.engine import Engine
-from bottle_docker.plugin import PLUGIN
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import ProofError
 
