@@ -46,6 +46,7 @@ from claude_bottle.seam.witness import open_witness, own_addresses
 
 HOST = "page.example.com"
 AGENT = "1000:1000"
+REFUSED = b"CONNECT floor.invalid:443 HTTP/1.1\r\nHost: floor.invalid:443\r\n\r\n"
 
 
 class Site:
@@ -98,7 +99,7 @@ def main(proxy: str, folder: Path, place: str) -> None:
         beside = sidecar.result()
         seen = pool.submit(look_outside, client, name, outside.result())
         ca = wait_ready(client, beside, spec, proxy)
-        refused = pool.submit(look, client, name, [Dial("proxy", 3128, b"\r\n")], [])
+        refused = pool.submit(look, client, name, [Dial("proxy", 3128, REFUSED)], [])
         for path, data in ((CA_FILE, ca), (BUNDLE, Path(BUNDLE).read_bytes() + ca)):
             client.put_archive(name, path.rpartition("/")[0], pack_archive([(path.rpartition("/")[2], data, 0o644, 0)]))
         seen.result()
