@@ -42,7 +42,7 @@ KEY = "sk-test-0123456789abcdefghijklmnopqrstuvwxyz"
 BARE = "bare `claude`"
 GOALS: Mapping[str, tuple[float, str]] = {
     "bwrap": (1.0, "see the phases"),
-    "docker": (1.5, "a second is the proof's, which waits for what must not answer; two containers begin and end"),
+    "docker": (1.5, "two containers and two networks begin and end, which takes the engine most of it"),
 }
 """Seconds that a launch may add, by backend, and what stands in the way."""
 ROUNDS = 40

@@ -25,7 +25,7 @@ __all__ = ["engine_section"]
 MANY, FEW = 20, 3
 """Bottles at once, and rounds of them."""
 TEXT = Path(__file__).with_name("engine.md")
-PROOF = "the proof's second and the start of two containers are in both; what is left is our own start and the plan"
+PROOF = "the proof and two containers are in both; what is left is our own start and the plan"
 
 
 def engine_section(rounds: int) -> str:

@@ -23,7 +23,7 @@ from bottle_docker.containers import agent_body, proxy_body
 from bottle_docker.image import agent_recipe
 from bottle_docker.images import tag_of
 from bottle_docker.labels import Mark
-from bottle_docker.look import look_argv
+from bottle_docker.look import Control, least, look_argv, look_input
 from bottle_docker.networks import Segment
 from bottle_docker.section import DockerSection
 from bottle_docker.sidecar import ROOT, archive_of
@@ -35,6 +35,7 @@ from bottle_pipelock.start import CERTIFICATE
 from claude_bottle.declare import NoSection
 from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice, Upstream
+from claude_bottle.seam.bottle import Dial
 from claude_bottle.seam.environ import BUNDLE, CA_FILE
 from claude_bottle.seam.levels import HostRule
 from claude_bottle.seam.owner import Launch, Owner
@@ -45,6 +46,7 @@ from claude_bottle.seam.witness import open_witness, own_addresses
 
 HOST = "page.example.com"
 AGENT = "1000:1000"
+REFUSED = b"CONNECT floor.invalid:443 HTTP/1.1\r\nHost: floor.invalid:443\r\n\r\n"
 
 
 class Site:
@@ -94,13 +96,17 @@ def main(proxy: str, folder: Path, place: str) -> None:
         agent = pool.submit(start_agent, client, inside, mark)
         sidecar = pool.submit(start_proxy, client, spec, inside, outside, mark)
         name = agent.result()
-        ca = wait_ready(client, sidecar.result(), spec, proxy)
+        beside = sidecar.result()
+        seen = pool.submit(look_outside, client, name, outside.result())
+        ca = wait_ready(client, beside, spec, proxy)
+        refused = pool.submit(look, client, name, [Dial("proxy", 3128, REFUSED)], [])
         for path, data in ((CA_FILE, ca), (BUNDLE, Path(BUNDLE).read_bytes() + ca)):
             client.put_archive(name, path.rpartition("/")[0], pack_archive([(path.rpartition("/")[2], data, 0o644, 0)]))
-        prove(client, name, outside.result())
+        seen.result()
+        refused.result()
         run(client, name, "mkdir -p ~/.bottle && : >~/.bottle/prompt.md")
         page = run(client, name, f"curl -sS --fail https://{HOST}/")
-        for gone in [pool.submit(client.remove_container, it, v=True, force=True) for it in (name, sidecar.result())]:
+        for gone in [pool.submit(client.remove_container, it, v=True, force=True) for it in (name, beside)]:
             gone.result()
         for gone in [pool.submit(client.remove_network, it.result().network) for it in (inside, outside)]:
             gone.result()
@@ -161,12 +167,16 @@ def wait_ready(client: Any, sidecar: str, spec: SidecarSpec, proxy: str) -> byte
     raise RuntimeError("the proxy ended")
 
 
-def prove(client: Any, agent: str, outside: Segment) -> None:
-    """Look around as a launch does."""
+def look_outside(client: Any, agent: str, outside: Segment) -> None:
+    """Dial this machine as a launch does."""
     with open_witness([(socket.AF_INET, outside.gateway), *own_addresses()]) as witnesses:
-        dials = [f"dial {it.host} {it.port} " for it in witnesses]
-        lines = shlex.join([*dials, "dial proxy 3128 0d0a0d0a", f"name {os.uname().nodename}"])
-        run(client, agent, f"printf '%s\\n' {lines} | {shlex.join(look_argv())}")
+        look(client, agent, [Dial(*it) for it in witnesses], [os.uname().nodename])
+
+
+def look(client: Any, agent: str, dials: list[Dial], names: list[str]) -> None:
+    """Look around in the container."""
+    lines = shlex.join(look_input(dials, names, Control("proxy", least(names))).decode().splitlines())
+    run(client, agent, f"printf '%s\\n' {lines} | {shlex.join(look_argv())}")
 
 
 def run(client: Any, container: str, script: str) -> bytes:

@@ -14,10 +14,10 @@ def paused(*_):
     print("before the proof", flush=True)
     sys.stdin.read()
 
-launch.prove_isolation = paused
+launch.Proof.judge = paused
 main()
 """
-"""`bottle`, which waits where the proof would begin until its stdin ends."""
+"""`bottle`, which waits where the proof would be judged until its stdin ends."""
 
 
 def test_no_command_runs_before_the_proof(user: User) -> None:

@@ -1,6 +1,7 @@
 """The order of a launch, and what is left when any step of it fails."""
 
 import os
+import threading
 
 import pytest
 from core_stage import Stage
@@ -17,20 +18,20 @@ UP = [
     "start_bottle late",
     "ready",
     "provision_ca",
-    "witness",
-    "look",
     "provision_prompt",
     "provision_skills",
     "provision_ssh",
     "provision_git",
     "provision",
 ]
+PROOF = {"witness", "look"}
+"""What happens beside the steps from `start_bottle` to `provision_prompt`."""
 MADE = ["site made", "bottle made"]
 
 
 def calls(journal: list[str]) -> list[str]:
     """Return the steps of a launch alone."""
-    made = ("site made", "bottle made", "resolve proxy", "event", "sidecar", "warm")
+    made = ("site made", "bottle made", "resolve proxy", "event", "sidecar", "warm", "looked")
     return [line for line in journal if not line.startswith(made)]
 
 
@@ -38,10 +39,32 @@ def test_a_launch_goes_up_in_order_and_down_in_reverse(stage: Stage) -> None:
     """S2, S14: site, proxy, bottle, readiness, CA, proof, prompt, skills, ssh, git; work comes out; then back."""
     up: list[str] = []
     stage.launch(lambda running: up.extend(stage.user.left()))
-    journal = calls(stage.user.journal)
+    journal = [line for line in calls(stage.user.journal) if line not in PROOF]
     assert journal[: len(UP)] == UP
     assert journal[len(UP) :] == ["collect", "stop proxy", "stop bottle", "stop proxy", "close site"]
     assert len(up) == 4  # the backend's folder, the sidecar, the record and its socket
+    assert stage.user.left() == []
+
+
+def test_the_proof_begins_with_the_bottle_and_nothing_goes_in_before_its_end(stage: Stage) -> None:
+    """N2: it looks around once the bottle is up, at the proxy once that serves, and the prompt waits for both."""
+    stage.set(pause="look")
+    stage.launch()
+    journal = stage.user.journal
+    looks, ends = ([at for at, line in enumerate(journal) if line == word] for word in ("look", "looked"))
+    assert len(looks) == len(ends) == 2
+    assert journal.index("bottle made") < journal.index("witness") < looks[0] < looks[1]
+    assert journal.index("ready") < looks[1]
+    assert ends[1] < journal.index("provision_prompt")
+
+
+@pytest.mark.parametrize("step", ["ready", "provision_ca", "provision_prompt"])
+def test_a_proof_does_not_outlive_its_launch(stage: Stage, step: str) -> None:
+    """N2, S14: whatever fails beside it is told in its own words, and nobody looks around afterwards."""
+    stage.set(fail=step, pause="look")
+    with pytest.raises(BottleError, match=f"{step} refused"):
+        stage.launch()
+    assert [it.name for it in threading.enumerate() if it.name == "proof"] == []
     assert stage.user.left() == []
 
 
@@ -105,7 +128,7 @@ def test_what_is_no_certificate_stops_the_launch(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("how", ["refuse", "crash", "exit"])
-@pytest.mark.parametrize("step", [step for step in UP if step not in ("witness", "look", "ready")])
+@pytest.mark.parametrize("step", [step for step in UP if step != "ready"])
 def test_a_failure_at_any_step_leaves_nothing(stage: Stage, step: str, how: str) -> None:
     """S14: whatever a plugin does at a step, refuse, crash or try to end the program, all that was made is removed."""
     stage.set(fail=step, how=how)

@@ -15,11 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from bottle_docker.bottle import DockerBottle
 from bottle_docker.engine import Engine
-from bottle_docker.plugin import DockerBackend, open_engine
+from bottle_docker.plugin import PLUGIN, DockerBackend, open_engine
 from bottle_docker.probe import probe
 from bottle_docker.section import DockerSection
 from bottle_docker.sidecar import ContainerSidecar
 from bottle_docker.site import DockerSite
+from claude_bottle.launch.prove import Proof
 from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice
 from claude_bottle.seam.owner import Launch, Owner
@@ -50,6 +51,13 @@ class Launched(NamedTuple):
     bottle: DockerBottle
     sidecar: ContainerSidecar
     label: str
+
+    def prove(self) -> None:
+        """Raise ProofError unless it is isolated, as a launch does."""
+        proof = Proof(self.plan, self.site, PLUGIN.backend_traits)
+        proof.begin(self.bottle)
+        proof.ask_proxy(self.bottle)
+        proof.judge()
 
 
 Start = Callable[..., Launched]

@@ -14,11 +14,10 @@ from bottle_docker import site as site_module
 from bottle_docker.engine import Engine
 from bottle_docker.execs import Command, Place, run_command
 from bottle_docker.labels import LAUNCH
-from bottle_docker.plugin import PLUGIN, DockerBackend
+from bottle_docker.plugin import DockerBackend
 from bottle_docker.probe import ask, found_address
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import DeadlineError, ProofError
-from claude_bottle.launch.prove import prove_isolation
 from claude_bottle.manifest.types import Egress
 from claude_bottle.plan.spec import BottleSpec, Choice
 from claude_bottle.seam.bottle import Dial
@@ -111,7 +110,7 @@ def test_root_inside_has_no_more_rights_and_no_secret(start: Any) -> None:
 def test_isolation_is_proved(start: Any) -> None:
     """N2, N7: a bottle as it is passes, and each probe has a control: the proxy answers it."""
     launched = start()
-    prove_isolation(launched.plan, launched.site, launched.bottle)
+    launched.prove()
     assert launched.bottle.look([Dial("proxy", 3128, b"x\n")], []).answers == (b"HTTP/1.1 403 Forbidden\r\n\r\n",)
 
 
@@ -136,7 +135,7 @@ def test_a_network_with_an_address_of_the_host_is_no_bottle(start: Any, monkeypa
     monkeypatch.setattr(site_module, "isolation", plainly_internal)
     launched = start()
     with pytest.raises(ProofError, match="reaches the host at") as caught:
-        prove_isolation(launched.plan, launched.site, launched.bottle, PLUGIN.backend_traits)
+        launched.prove()
     assert "com.docker.network.bridge.inhibit_ipv4" in str(caught.value.hint)
 
 

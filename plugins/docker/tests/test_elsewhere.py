@@ -17,7 +17,6 @@ from bottle_docker.leftover import find_bottles
 from bottle_docker.plugin import open_engine
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import LaunchError, ProofError, UnavailableError
-from claude_bottle.launch.prove import prove_isolation
 from claude_bottle.seam.bottle import Dial, ExecResult
 from claude_bottle.seam.sidecar import Outpost
 from claude_bottle.testing.authority import Authority
@@ -81,7 +80,7 @@ def test_a_bottle_there_is_proved(start: Any) -> None:
         assert seen.answers == (b"said",) * len(hosts)
         assert seen.resolved == (True, False)
     launched.site._there = None  # it has been used
-    prove_isolation(launched.plan, launched.site, launched.bottle)
+    launched.prove()
 
 
 def plainly_internal(_api: object) -> dict[str, str]:
@@ -95,7 +94,7 @@ def test_a_bottle_that_reaches_the_host_there_is_none(start: Any, monkeypatch: p
     monkeypatch.setattr(site_module, "isolation", plainly_internal)
     launched = start(CHOSEN, "leaky")
     with pytest.raises(ProofError, match="reaches the host at"):
-        prove_isolation(launched.plan, launched.site, launched.bottle)
+        launched.prove()
 
 
 def test_a_bottle_there_lives_as_here(far: Engine, start: Any) -> None:
@@ -105,7 +104,7 @@ def test_a_bottle_there_lives_as_here(far: Engine, start: Any) -> None:
     assert launched.bottle.exec("cat; echo $TOKEN >&2", stdin=data) == ExecResult(0, data, b"hidden\n")
     (found,) = [it for it in find_bottles(open_engine()) if it.name == launched.bottle.name]
     assert found.exec("id -u").stdout == b"1000\n"
-    prove_isolation(launched.plan, launched.site, launched.bottle)
+    launched.prove()
     launched.bottle.stop()
     mark = f"{LAUNCH}={launched.label}"
     assert (far.containers(mark), far.networks(mark), far.volumes(mark)) == ([], [], [])

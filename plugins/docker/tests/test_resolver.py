@@ -11,10 +11,8 @@ from docker_second import BASE, copy_image, second_engine
 from bottle_docker import site as site_module
 from bottle_docker.containers import agent_body
 from bottle_docker.engine import Engine
-from bottle_docker.plugin import PLUGIN
 from bottle_docker.section import DockerSection
 from claude_bottle.errors import ProofError
-from claude_bottle.launch.prove import prove_isolation
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
@@ -68,7 +66,7 @@ def test_a_resolver_that_is_asked_on_the_host_is_no_bottle(start: Any, monkeypat
         pytest.skip("this engine asks from inside the bottle's network alone: it has no such leak to show")
     assert launched.bottle.look([], [NAME]).resolved == (True,)
     with pytest.raises(ProofError, match="resolver knows") as caught:
-        prove_isolation(launched.plan, launched.site, launched.bottle, PLUGIN.backend_traits)
+        launched.prove()
     assert "CVE-2024-29018" in str(caught.value.hint)
 
 
@@ -77,4 +75,4 @@ def test_a_bottle_as_it_is_asks_nobody(start: Any) -> None:
     """N7: on the same engine a name that its host resolves at that moment is not known inside."""
     launched = start(CHOSEN, "closed")
     assert launched.bottle.look([], [NAME]).resolved == (False,)
-    prove_isolation(launched.plan, launched.site, launched.bottle, PLUGIN.backend_traits)
+    launched.prove()

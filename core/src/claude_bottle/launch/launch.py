@@ -21,7 +21,7 @@ from claude_bottle.launch.control import (
 from claude_bottle.launch.evidence import EvidenceFile
 from claude_bottle.launch.phases import Phases
 from claude_bottle.launch.prepare import Prepared
-from claude_bottle.launch.prove import prove_isolation, refused_name
+from claude_bottle.launch.prove import Proof, refused_name
 from claude_bottle.launch.provision import provision, provision_ca
 from claude_bottle.launch.record import LaunchRecord, forget, write_record
 from claude_bottle.launch.redact import Redactor
@@ -153,21 +153,25 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
         placeholders = _placeholders(prepared, proxy, secrets)
     with phase("images"), _naming_other_ways(prepared):
         ask_maybe(backend, site.settle)
+    proof = Proof(plan, site, backend.plugin.backend_traits)
+    undo.register("proof", proof.close)  # after the bottle has ended, and with it whoever looks around in there
     with phase("bottle"), course.signals.held():
         env, seen = dict(plan.literals) | placeholders, secrets.only(secrets.keys() - {it.name for it in plan.injected})
         bottle = ask(backend, lambda: backend.hooks.start_bottle(plan=plan, site=site, env=env, secrets=seen))
         undo.register("bottle", bottle.stop)
         if bound is not None:
             bound.follow(bottle)
+        proof.begin(bottle)
     with phase("proxy ready"):
         ca = ask_maybe(front, lambda: proxy.ready(READY_DEADLINE))
+    proof.ask_proxy(bottle)
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
         watch = _watch(course, console, bottle, proxy, Redactor(secrets))
     with phase("provision"):
         if ca is not None:
             provision_ca(prepared, bottle, ca, console.say)
     with phase("proof"):
-        ask_maybe(backend, lambda: prove_isolation(plan, site, bottle, backend.plugin.backend_traits))
+        ask_maybe(backend, proof.judge)
         with map_exceptions({OSError: LaunchError}):
             prove_mounts(plan.mounts, bottle)
     with phase("provision"):

@@ -3,7 +3,8 @@
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from claude_bottle.errors import ProofError
@@ -12,7 +13,7 @@ from claude_bottle.seam.bottle import Bottle, Dial
 from claude_bottle.seam.sidecar import Address, Outpost, Site
 from claude_bottle.seam.traits import BackendTraits
 
-__all__ = ["prove_isolation", "refused_name"]
+__all__ = ["Proof", "refused_name"]
 
 PATIENCE = 2.0
 
@@ -29,32 +30,88 @@ class _Control(NamedTuple):
     names: list[str]
 
 
-def prove_isolation(plan: Plan, site: Site, bottle: Bottle, traits: BackendTraits | None = None) -> None:
-    """Raise ProofError unless the bottle's only way out is the proxy.
+class Proof:
+    """That a bottle's only way out is the proxy, found out in threads beside the rest of the way up.
 
     From the agent's own network a listener on the host that answers the host itself cannot be dialled, a
     name that the host resolves at this moment is not known, and the proxy refuses a name that nobody allowed.
-    The error's hint is the backend's: it knows which setting is at fault.
     """
-    listen = site.listen
-    refused = refused_name(bottle.launch)
-    connect = f"CONNECT {refused}:443 HTTP/1.1\r\nHost: {refused}:443\r\n\r\n".encode()
-    with site.witness() as witnesses:
-        control = _far(plan, witnesses) if isinstance(witnesses, Outpost) else _near(plan, witnesses)
-        seen = bottle.look([*control.dials, Dial(listen.host, listen.port, connect)], control.names)
-    *outside, proxy = seen.answers
-    for dial, answer in zip(control.dials, outside, strict=True):
-        if answer is not None:
-            raise ProofError(
-                f"the bottle reaches the host at {dial.host}:{dial.port}; no agent was started",
-                traits and traits.host_cure,
-            )
-    for name, known in zip(control.names, seen.resolved, strict=True):
-        if known:
-            raise ProofError(f"the bottle's resolver knows {name}; no agent was started", traits and traits.name_cure)
-    if proxy is None or b" 403 " not in proxy.partition(b"\r\n")[0]:
-        got = "nothing" if proxy is None else repr(proxy[:80])
-        raise ProofError(f"the proxy does not refuse as it should (it answered {got}); no agent was started")
+
+    def __init__(self, plan: Plan, site: Site, traits: BackendTraits | None = None) -> None:
+        self._plan = plan
+        self._site = site
+        self._traits = traits
+        self._parts: list[_Part] = []
+
+    def begin(self, bottle: Bottle) -> None:
+        """Look at what must not be seen: as soon as the bottle is up, for a silence takes its time."""
+        self._parts.append(_Part(lambda: self._look_outside(bottle)))
+
+    def ask_proxy(self, bottle: Bottle) -> None:
+        """Ask the proxy, once it serves."""
+        self._parts.append(_Part(lambda: self._look_at_proxy(bottle)))
+
+    def judge(self) -> None:
+        """Raise ProofError unless all of it is as it must be.
+
+        The error's hint is the backend's: it knows which setting is at fault.
+        """
+        for part in self._parts:
+            part.result()
+
+    def close(self) -> None:
+        """Wait until nobody looks any more, whatever was seen. Idempotent."""
+        for part in self._parts:
+            part.join()
+
+    def _look_outside(self, bottle: Bottle) -> None:
+        with self._site.witness() as witnesses:
+            far = isinstance(witnesses, Outpost)
+            control = _far(self._plan, witnesses) if far else _near(self._plan, witnesses)
+            seen = bottle.look(control.dials, control.names)
+        for dial, answer in zip(control.dials, seen.answers, strict=True):
+            if answer is not None:
+                raise ProofError(
+                    f"the bottle reaches the host at {dial.host}:{dial.port}; no agent was started",
+                    self._traits and self._traits.host_cure,
+                )
+        for name, known in zip(control.names, seen.resolved, strict=True):
+            if known:
+                raise ProofError(
+                    f"the bottle's resolver knows {name}; no agent was started",
+                    self._traits and self._traits.name_cure,
+                )
+
+    def _look_at_proxy(self, bottle: Bottle) -> None:
+        listen, refused = self._site.listen, refused_name(bottle.launch)
+        connect = f"CONNECT {refused}:443 HTTP/1.1\r\nHost: {refused}:443\r\n\r\n".encode()
+        (answer,) = bottle.look([Dial(listen.host, listen.port, connect)], []).answers
+        if answer is None or b" 403 " not in answer.partition(b"\r\n")[0]:
+            got = "nothing" if answer is None else repr(answer[:80])
+            raise ProofError(f"the proxy does not refuse as it should (it answered {got}); no agent was started")
+
+
+class _Part(threading.Thread):
+    """One part of a proof; what it raises is raised where its result is asked for."""
+
+    def __init__(self, part: Callable[[], None]) -> None:
+        super().__init__(name="proof", daemon=True)
+        self._part = part
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """See `threading.Thread`."""
+        try:
+            self._part()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            self._error = error
+
+    def result(self) -> None:
+        """Wait for it."""
+        self.join()
+        if self._error is not None:
+            raise self._error
 
 
 def _near(plan: Plan, witnesses: Sequence[Address]) -> _Control:

@@ -99,7 +99,10 @@ class Bottle(Protocol):
         ...
 
     def look(self, dials: Sequence[Dial], names: Sequence[str]) -> Sightings:
-        """Try connections and names from the agent's own network, each for at most two seconds."""
+        """Try connections and names from the agent's own network, each for at most two seconds.
+
+        A launch calls it from threads of their own, while the CA goes in.
+        """
         ...
 
     def stop(self) -> None:

@@ -60,6 +60,7 @@ class StageBottle(LocalBottle):
         own = self._environment(root=False)["HTTP_PROXY"]
         seen = [own == f"http://{dial.host}:{dial.port}" or leak() == "witness" for dial in dials]
         answers = tuple(dial_once(dial) if it else None for dial, it in zip(dials, seen, strict=True))
+        note("looked")
         return Sightings(answers, tuple(leak() == "name" for _ in names))
 
     def stop(self) -> None:

@@ -69,24 +69,18 @@ class Claude:
 
     @hookimpl
     def provision_prompt(self, bottle: "Bottle", plan: Plan) -> str | None:
-        """Write the prompt's file."""
-        from bottle_claude.prompt import write_prompt
-
-        return write_prompt(bottle, plan)
-
-    @hookimpl
-    def provision(self, bottle: "Bottle", plan: Plan) -> None:
-        """Put in what the manifest hands over, and the answers to all that Claude Code would ask at its first start."""
+        """Write the prompt's file, what the manifest hands over, and the answers to all that a first start asks."""
         from bottle_claude.settings import furnish
 
-        furnish(bottle, plan)
+        return furnish(bottle, plan)
 
     @hookimpl
     def collect(self, bottle: "Bottle", plan: Plan) -> Sequence[str]:
         """Keep Claude Code's own folder, where the manifest says so."""
         if plan.section(ClaudeSection).state != "keep":
             return ()
-        from bottle_claude.settings import CLAUDE, HOME
+        from bottle_claude.prompt import HOME
+        from bottle_claude.settings import CLAUDE
         from bottle_claude.state import keep_state
 
         return [keep_state(bottle, plan, f"{HOME}/{CLAUDE}")]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from bottle_claude.prompt import write_prompt
 from bottle_claude.section import ClaudeSection, host_files
 from bottle_claude.state import kept_state
 from claude_bottle.errors import LaunchError, map_exceptions
@@ -11,24 +12,27 @@ from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.tree import Entry, FileEntry, FolderEntry
 
-__all__ = ["CLAUDE", "HOME", "furnish", "settings"]
+__all__ = ["CLAUDE", "furnish", "settings"]
 
-HOME, WORKSPACE = "/home/agent", "/workspace"
+WORKSPACE = "/workspace"
 CLAUDE = ".claude"
 KEY = "ANTHROPIC_API_KEY"
 TAIL = 20
 """Characters at the end of an API key by which Claude Code knows that it was approved."""
 
 
-def furnish(bottle: Bottle, plan: Plan) -> None:
-    """Put into the home what an earlier launch kept, what the manifest hands over, and last the settings."""
+def furnish(bottle: Bottle, plan: Plan) -> str | None:
+    """Put into the home what an earlier launch kept, what the manifest hands over, and last the settings.
+
+    The prompt goes the same way, and its path is returned if there is one: each way in takes its time.
+    """
     section = plan.section(ClaudeSection)
     entries: list[Entry] = [FolderEntry(CLAUDE, 0o700)]
     if section.state == "keep":
         entries += kept_state(plan, CLAUDE)
     entries += handed_over(section)
     entries += settings(_tail_of_key(bottle, plan))
-    bottle.put(entries, HOME)
+    return write_prompt(bottle, plan, entries)
 
 
 def handed_over(section: ClaudeSection) -> Iterator[Entry]:

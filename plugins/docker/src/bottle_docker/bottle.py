@@ -5,30 +5,38 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import PurePosixPath
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
-from bottle_docker.containers import WORKSPACE
+from bottle_docker.containers import PROXY, WORKSPACE
 from bottle_docker.engine import Engine
 from bottle_docker.execs import MOST, Feed, Place, copied, run_command, wrapped
 from bottle_docker.labels import Mark
-from bottle_docker.look import look_argv, look_input, read_answers
+from bottle_docker.look import Control, least, look_argv, look_input, read_answers
 from bottle_docker.trust import Trust
 from claude_bottle.errors import BottleError, LaunchError, NotFoundError, UnavailableError
 from claude_bottle.seam.bottle import Dial, ExecResult, Service, Sightings
 from claude_bottle.seam.tree import Entry, FolderEntry, checked_path, pack, unpack
 
-__all__ = ["DockerBottle"]
+__all__ = ["DockerBottle", "Own"]
 
 PATIENCE = 15.0  # seconds for a look around, each part of which takes two at most
 NOT_FOUND = 44
 ROOT = "0:0"
 
 
-class DockerBottle:
-    """A bottle: its container, and how it is ended.
+class Own(NamedTuple):
+    """What the launching process alone has.
 
-    What the launching process alone has: `trust`, and `keep`, which takes what must be undone when the bottle ends.
+    `keep` takes what must be undone when the bottle ends; `near`: this machine was seen to be the engine's host.
     """
+
+    trust: Trust
+    keep: Callable[[Callable[[], None]], object]
+    near: bool
+
+
+class DockerBottle:
+    """A bottle: its container, and how it is ended; with what its launcher has of it, in that process."""
 
     def __init__(
         self,
@@ -38,16 +46,14 @@ class DockerBottle:
         mark: Mark,
         *,
         end: Callable[[], None],
-        trust: Trust | None = None,
-        keep: Callable[[Callable[[], None]], object] | None = None,
+        own: Own | None = None,
     ) -> None:
         self._engine = engine
         self._container = container
         self._name = name
         self._mark = mark
         self._end = end
-        self._trust = trust
-        self._keep = keep
+        self._own = own
 
     def __repr__(self) -> str:
         return f"<DockerBottle {self.name}>"
@@ -97,7 +103,7 @@ class DockerBottle:
         """See `seam.bottle.Bottle`."""
         from bottle_docker import terminal  # noqa: PLC0415 - a launch without a terminal does without termios
 
-        return terminal.attach(self._place(root=root), argv, env or {}, root=root, ours=self._trust is not None)
+        return terminal.attach(self._place(root=root), argv, env or {}, root=root, ours=self._own is not None)
 
     def put(self, entries: Iterable[Entry], dest: str) -> None:
         """See `seam.bottle.Bottle`. The agent's own user lays them: no link leads where it could not write."""
@@ -130,7 +136,8 @@ class DockerBottle:
 
     def look(self, dials: Sequence[Dial], names: Sequence[str]) -> Sightings:
         """See `seam.bottle.Bottle`."""
-        feed = copied(io.BytesIO(look_input(dials, names)))
+        control = Control(PROXY, least(names)) if self._own and self._own.near else None
+        feed = copied(io.BytesIO(look_input(dials, names, control)))
         result = self._run("", look_argv(), feed, timeout=PATIENCE)
         if result.returncode != 0:
             raise LaunchError(
@@ -140,9 +147,9 @@ class DockerBottle:
 
     def trust_ca(self, ca: bytes) -> bool:
         """Make programs inside trust a CA (PEM); False where this process did not start the bottle."""
-        if self._trust is None:
+        if self._own is None:
             return False
-        self._trust.fill(self._engine, ca)
+        self._own.trust.fill(self._engine, ca)
         return True
 
     def serve_socket(self, path: str, service: Service) -> None:
@@ -152,9 +159,9 @@ class DockerBottle:
         with ExitStack() as failing:
             failing.callback(service.close)
             checked_path(path)
-            if self._keep is None:
+            if self._own is None:
                 raise UnavailableError(f"another process launched {self.name}", "it alone can answer a socket in it")
-            self._keep(Carried(self._place(), path, service).close)
+            self._own.keep(Carried(self._place(), path, service).close)
             failing.pop_all()
 
     def stop(self) -> None:

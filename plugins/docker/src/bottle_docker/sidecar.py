@@ -82,10 +82,10 @@ class ContainerSidecar:
             return
         with suppress(BottleError):  # what was never started has nothing to end; what is left its site removes
             started = self._started.result()
-            if not started.tail.wait(0):
-                self._engine.kill(started.container, "SIGTERM")
-                started.tail.wait(GRACE)
-            self._engine.kill(started.container, "SIGKILL")
+            for signal in ("SIGTERM", "SIGKILL"):
+                if not started.tail.wait(0):  # its output ends when it does, and the engine takes longer to see that
+                    self._engine.kill(started.container, signal)
+                    started.tail.wait(GRACE)
 
 
 def archive_of(files: Sequence[File], folders: Sequence[str]) -> bytes:

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Network
-from socket import AF_INET
+from socket import AF_INET, socket
 from threading import Event
 from typing import NamedTuple, TypeVar
 
-from bottle_docker.bottle import DockerBottle
+from bottle_docker.bottle import DockerBottle, Own
 from bottle_docker.containers import PORT, PROXY, agent_body, proxy_body
 from bottle_docker.engine import Engine
 from bottle_docker.execs import exports
@@ -64,10 +64,11 @@ class DockerSite:
         pool = IPv4Network(self._section.subnets)
         self._host = host_of(engine.address)
         self._there = self._pool.submit(self._witness_there) if self._host != os.uname().nodename else None
-        self._inside = self._pool.submit(self._network, "internal", pool, isolation(engine.api))
         self._outside = self._pool.submit(self._network, "egress", pool, {})
+        self._inside = self._pool.submit(self._network, "internal", pool, isolation(engine.api))
         self._long = [self._pool.submit(self._agent_image)]
         self._agent = self._pool.submit(self._make_agent, self._long[0])
+        self._sidecars: list[Future[Started]] = []
         self._stdin: Stream | None = None
         self._kept = ExitStack()
 
@@ -92,7 +93,8 @@ class DockerSite:
             raise LaunchError("this proxy has no image, and containers are made of images")
         image = self._pool.submit(self._images.ensure, spec.image)
         self._long.append(image)
-        return ContainerSidecar(self._engine, self._pool.submit(self._start_sidecar, spec, image))
+        self._sidecars.append(self._pool.submit(self._start_sidecar, spec, image))
+        return ContainerSidecar(self._engine, self._sidecars[-1])
 
     def settle(self) -> None:
         """See `seam.sidecar.Site`: wait for the images."""
@@ -104,13 +106,12 @@ class DockerSite:
     def witness(self) -> Generator[Sequence[Address] | Outpost]:
         """See `seam.sidecar.Site`: at every address at which the engine's host might be seen from a container.
 
-        That host is this machine if it has its name and the gateway of the network that was just made is an address of
-        ours: another machine may well have given a network of its own the same address.
+        Of this machine alone if it is that host. Not before the proxy is on the networks, as it will be.
         """
-        gateway = self._outside.result().gateway
-        gateways = list(dict.fromkeys([gateway, *default_gateways(self._engine.networks())]))
+        wait(self._sidecars)
+        gateways = list(dict.fromkeys([self._outside.result().gateway, *default_gateways(self._engine.networks())]))
         with open_witness([*((AF_INET, it) for it in gateways), *own_addresses()]) as here:
-            if self._there is None and gateway in {address.host for address in here}:
+            if self._is_near():
                 yield here
                 return
             there = self._there.result() if self._there else self._witness_there()
@@ -135,8 +136,7 @@ class DockerSite:
             made.name,
             self._mark,
             end=self.close,
-            trust=made.trust,
-            keep=self._kept.callback,
+            own=Own(made.trust, self._kept.callback, near=self._is_near()),
         )
 
     def close(self) -> None:
@@ -149,6 +149,21 @@ class DockerSite:
             if self._stdin is not None:
                 self._stdin.close()
             sweep(self._engine, self._mark.launch)
+
+    def _is_near(self) -> bool:
+        """Say whether the engine's host is this machine.
+
+        It has its name then, and the gateway of the network that was just made is an address of ours: another machine
+        may well have given a network of its own the same address.
+        """
+        if self._there is not None:
+            return False
+        with socket(AF_INET) as probe:
+            try:
+                probe.bind((self._outside.result().gateway, 0))
+            except OSError:
+                return False
+        return True
 
     def _network(self, kind: str, pool: IPv4Network, options: Mapping[str, str]) -> Segment:
         base, labels = f"claude-bottle-{kind}-{self._mark.slug}", self._mark.labels("network")
@@ -179,10 +194,11 @@ class DockerSite:
         return Made(container, made, read_trust(self._engine, container, name))
 
     def _start_sidecar(self, spec: SidecarSpec, image: "Future[str]") -> Started:
-        name, outside, inside = image.result(), self._outside.result(), self._inside.result()
+        name, outside = image.result(), self._outside.result()
         base = f"claude-bottle-{self._plan.proxy.name}-{self._mark.slug}"
         _, container = self._create(base, lambda _: proxy_body(name, spec, outside, self._mark))
         self._engine.put_archive(container, ROOT, archive_of(spec.files, spec.folders))
+        inside = self._inside.result()
         self._engine.connect(inside.network, container, inside.proxy)
         stream = self._engine.attach(container, stdin=bool(spec.stdin))
         with ExitStack() as failing:
