@@ -217,7 +217,7 @@ class Upstream(ThreadServer):
             event = connection.next_event()
             if event is h11.NEED_DATA:
                 data = await reader.read(65536)
-                self.raw += data[:100]
+                self.raw += data[:400]
                 connection.receive_data(data)
             elif isinstance(event, h11.Request):
                 request, body = event, b""

@@ -21,7 +21,6 @@ from egress_upstream import Upstream
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bottle_mitmproxy.policy.forms import spellings
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
 from bottle_mitmproxy.settings import SettingsError
 from bottle_mitmproxy.sidecar.exchange import Inflater, read_vault
@@ -203,7 +202,7 @@ def test_an_answer_is_without_it(holder: Running, held: str, version: str, how: 
     done = holder.curl(version, "-i", "-H", f"Authorization: Bearer {held}", f"{API}whoami?{how}")
     body = done.stdout
     assert done.returncode == 0, done
-    assert not [form for form in spellings(REAL.encode()) if form in body]
+    assert not [form for form in (REAL, quote(REAL), quote(REAL, safe="")) if form.encode() in body]
     if how == "base64":
         body = base64.b64decode(body.rpartition(b"\r\n\r\n")[2])
         assert REAL.encode() not in body
