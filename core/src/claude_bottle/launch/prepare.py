@@ -29,7 +29,7 @@ from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_prob
 from claude_bottle.plan.plan import Plan, assemble_plan
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
 from claude_bottle.plugins.load import Loaded
-from claude_bottle.plugins.select import find_record
+from claude_bottle.plugins.select import PREFERENCE, find_record
 from claude_bottle.seam.names import slugify
 from claude_bottle.seam.part import Part
 
@@ -84,7 +84,8 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     problems += _validate(sound, spec, sources)
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
     if check_machine:
-        problems += [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
+        found = [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
+        problems += _with_others(found, chosen.backend, sources)
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else _not_checked(machine, spec)
@@ -115,6 +116,16 @@ def _mount_problems(spec: BottleSpec, draft: Draft, team: Team, around: Surround
         for name, mounts in wanted.items()
         for problem in mount_problems(mounts, team.backend, around.home)
     ]
+
+
+def _with_others(problems: list[Problem], backend: Choice, sources: Sources) -> list[Problem]:
+    """Say at the end what else could be named, where nobody named the backend: it is not ours to change isolation."""
+    others = [it.backend for it in sources.inventory.defaults.preference if it.backend != backend.name]
+    if not problems or not others or not backend.why.startswith(PREFERENCE):
+        return problems
+    *rest, last = problems
+    way = f"or take another backend: --backend {' or '.join(others)}"
+    return [*rest, replace(last, hint=f"{last.hint}; {way}" if last.hint else way)]
 
 
 def _not_checked(machine: Iterable[Loaded], spec: BottleSpec) -> tuple[str, ...]:
