@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
-from claude_bottle.launch.choose import Chosen, choose_team, type_sections
+from claude_bottle.launch.choose import Chosen, choose_team, type_sections, with_others
 from claude_bottle.launch.sources import Request, Sources, Surroundings, find_secrets, keyring_problems, read_sources
 from claude_bottle.launch.team import (
     Team,
@@ -24,12 +24,19 @@ from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
 from claude_bottle.manifest.names import nearest
 from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Secret, Ssh, Workspace
-from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems, question_problems
+from claude_bottle.plan.environment import (
+    EnvNames,
+    SecretSources,
+    env_names,
+    env_problems,
+    login_notes,
+    question_problems,
+)
 from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_problems, wanted_rules, way_problems
 from claude_bottle.plan.plan import Plan, assemble_plan
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
 from claude_bottle.plugins.load import Loaded
-from claude_bottle.plugins.select import PREFERENCE, find_record
+from claude_bottle.plugins.select import find_record
 from claude_bottle.seam.names import slugify
 from claude_bottle.seam.part import Part
 
@@ -85,7 +92,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
     if check_machine:
         found = [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
-        problems += _with_others(found, chosen.backend, sources)
+        problems += with_others(found, chosen.backend, sources)
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else _not_checked(machine, spec)
@@ -98,7 +105,8 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     found += _mount_problems(spec, draft, team, around)
     if found:
         raise ProblemsError([_located(problem, sources) for problem in found])
-    plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
+    notes = [*_notes(team, spec, sources), *login_notes(spec, draft.parts, secrets)]
+    plan = assemble_plan(spec, draft, rules, names, notes)
     if not plan.argv:
         raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
     return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
@@ -116,16 +124,6 @@ def _mount_problems(spec: BottleSpec, draft: Draft, team: Team, around: Surround
         for name, mounts in wanted.items()
         for problem in mount_problems(mounts, team.backend, around.home)
     ]
-
-
-def _with_others(problems: list[Problem], backend: Choice, sources: Sources) -> list[Problem]:
-    """Say at the end what else could be named, where nobody named the backend: it is not ours to change isolation."""
-    others = [it.backend for it in sources.inventory.defaults.preference if it.backend != backend.name]
-    if not problems or not others or not backend.why.startswith(PREFERENCE):
-        return problems
-    *rest, last = problems
-    way = f"or take another backend: --backend {' or '.join(others)}"
-    return [*rest, replace(last, hint=f"{last.hint}; {way}" if last.hint else way)]
 
 
 def _not_checked(machine: Iterable[Loaded], spec: BottleSpec) -> tuple[str, ...]:

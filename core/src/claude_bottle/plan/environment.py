@@ -20,6 +20,7 @@ __all__ = [
     "check_credential",
     "env_names",
     "env_problems",
+    "login_notes",
     "question_problems",
     "resolve_answers",
     "resolve_env",
@@ -147,6 +148,20 @@ def _credentials(
         held += [(it, sources.logins[it.name].where) for it in part.credentials if it.name in sources.logins]
         chosen += held[:1]
     return chosen
+
+
+def login_notes(
+    spec: BottleSpec, parts: Sequence[tuple[str, Part[Struct]]], sources: SecretSources
+) -> list[tuple[str, str]]:
+    """Return a line of the preflight for each plugin that takes a login and is given none."""
+    given = dict(spec.env)
+    without = [
+        (name, [it.name for it in part.credentials])
+        for name, part in parts
+        if part.credentials and not given.keys() & {it.name for it in part.credentials}
+        if not _credentials([part], given, sources)
+    ]
+    return [("login", f"none for {name} (`bottle login {name}`, or set {' or '.join(it)})") for name, it in without]
 
 
 def env_problems(spec: BottleSpec, sources: SecretSources) -> list[Problem]:
