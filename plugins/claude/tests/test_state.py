@@ -29,6 +29,7 @@ TREE = (
     FolderEntry("."),
     FileEntry(".credentials.json", b"canary"),
     FileEntry("settings.json", b"canary"),
+    FileEntry("remote-settings.json", b"canary"),
     FolderEntry("backups"),
     FileEntry("backups/.claude.json.backup.1", b"canary"),
     FolderEntry("skills"),

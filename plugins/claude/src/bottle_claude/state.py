@@ -16,9 +16,13 @@ from claude_bottle.seam.tree import Entry, pack, unpack
 __all__ = ["keep_state", "kept_state", "state_file"]
 
 LEFT_OUT = frozenset(
-    {".credentials.json", "CLAUDE.md", "agents", "backups", "settings.json", "settings.local.json", "skills"}
+    {
+        *(".credentials.json", "backups"),
+        *("settings.json", "settings.local.json", "remote-settings.json", "remote-settings.json.synced-at"),
+        *("CLAUDE.md", "agents", "skills"),
+    }
 )
-"""Logins, copies of a file that holds a part of the key, and what each launch puts in anew."""
+"""Logins and copies of a file that holds a part of the key; settings, also the service's; what each launch puts in."""
 
 
 def state_file(slug: str, folder: str) -> Path:
