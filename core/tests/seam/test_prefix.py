@@ -164,7 +164,10 @@ def test_a_failed_download_has_the_cure_of_its_cause(registry: Path, said: str, 
 
 def test_a_cache_that_cannot_be_written_says_where_another_may_be(registry: Path) -> None:
     """The folder is named, and what moves it."""
-    (registry / "cache").write_text("a file")
+    folder = programs_dir()
+    folder.parent.mkdir(parents=True, mode=0o755)
+    folder.write_text("a file")
+    folder.chmod(0o755)
     with pytest.raises(LaunchError, match="cannot be made") as caught:
         ensure(program(registry), print)
     assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
