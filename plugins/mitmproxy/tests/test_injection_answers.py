@@ -250,7 +250,8 @@ def test_an_answer_that_cannot_be_read_is_refused_in_our_own_words(echo: Running
 def test_an_answer_that_breaks_off_says_nothing_more(echo: Running, version: str, answer: str) -> None:
     """S5: what has come is without the credential, and so is the record of why no more did."""
     status, _, body = ask(echo, version, answer)
-    assert (status, body) in {("200", b""), ("200", echo.proxy.env["TOKEN"].encode())}
+    assert status == "200"
+    assert echo.proxy.env["TOKEN"].encode().startswith(body)
 
 
 @VERSIONS
