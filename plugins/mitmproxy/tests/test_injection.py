@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import brotli  # pyright: ignore[reportMissingTypeStubs] - it has none
@@ -132,11 +133,12 @@ PLACES: dict[str, Place] = {
 }
 
 
+BROTLI: Any = brotli
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: b"--boundary\r\n\r\n" + gzip.compress(data) + b"\r\n--boundary--",
     "gzip": gzip.compress,
     "deflate": zlib.compress,
-    "br": brotli.compress,
+    "br": BROTLI.compress,
     "zstd": zstandard.compress,
 }
 

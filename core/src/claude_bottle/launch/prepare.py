@@ -90,9 +90,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
         problems += [*pairing_problems(team.backend, team.proxy), *loopback_problems(team, upstream)]
     problems += _validate(sound, spec, sources)
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
-    if check_machine:
-        found = [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
-        problems += with_others(found, chosen.backend, sources)
+    problems += _machine_problems(machine, chosen, sources) if check_machine else ()
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else _not_checked(machine, spec)
@@ -110,6 +108,13 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     if not plan.argv:
         raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
     return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
+
+
+def _machine_problems(machine: Iterable[Loaded], chosen: Chosen, sources: Sources) -> list[Problem]:
+    """Return what this machine lacks for what was chosen."""
+    team = chosen.team
+    found = [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
+    return with_others(found, chosen.backend, sources)
 
 
 def _mount_problems(spec: BottleSpec, draft: Draft, team: Team, around: Surroundings) -> list[Problem]:
