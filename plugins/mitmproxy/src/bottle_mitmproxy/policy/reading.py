@@ -22,8 +22,8 @@ UNFINISHED = re.compile(
 """The beginning of a mark that may go on in the next bytes."""
 
 DECIMAL = 10
-PLACES = ((1, 16), (2, 16), (3, 16), (5, 16), (6, DECIMAL))
-"""The groups of a mark that hold a character's number, and their base."""
+BASES = {1: 16, 2: 16, 3: 16, 5: 16, 6: DECIMAL}
+"""The groups of a mark that hold a character's number, and in which base."""
 
 NAMED = {b"amp": b"&", b"lt": b"<", b"gt": b">", b"quot": b'"'}
 
@@ -71,21 +71,23 @@ class Reading:
 
 
 def _meaning(mark: "re.Match[bytes]") -> bytes:
-    for group, base in PLACES:
-        if number := mark[group]:
-            code = int(number, base)
-            return bytes([code]) if code < 1 << 8 else b"?"
-    return mark[4] or NAMED.get(mark[7] or b"", b"")
+    group = mark.lastindex
+    if group is None:
+        return b""
+    if group not in BASES:
+        return NAMED.get(mark[group], mark[group])
+    code = int(mark[group], BASES[group])
+    return bytes([code]) if code < 1 << 8 else b"?"
 
 
 def _write(new: int, mark: "re.Match[bytes] | None") -> bytes:
     """Return a character in the way of a mark, or that as it is where it would need more bytes, or fewer."""
     if mark is None:
         return bytes([new])
-    for group, base in PLACES:
-        if mark[group]:
-            width, start = len(mark[group]), mark.start()
-            number = (b"%0*d" if base == DECIMAL else b"%0*x") % (width, new)
-            before, after = mark[0][: mark.start(group) - start], mark[0][mark.end(group) - start :]
-            return before + number + after if len(number) == width else mark[0]
-    return mark[0]
+    group, start = mark.lastindex, mark.start()
+    if group not in BASES:
+        return mark[0]
+    width = len(mark[group])
+    number = (b"%0*d" if BASES[group] == DECIMAL else b"%0*x") % (width, new)
+    before, after = mark[0][: mark.start(group) - start], mark[0][mark.end(group) - start :]
+    return before + number + after if len(number) == width else mark[0]

@@ -113,12 +113,11 @@ class Vault:
         unfinished = UNFINISHED.search(tail)
         rest = len(tail) - unfinished.start() if unfinished else 0
         reading = Reading(tail[: len(tail) - rest])
-        least = CLEAR if reading.ends_a_line else 1
-        for size in range(min(self._longest, len(reading.text)), least - 1, -1):
-            end = reading.text[-size:]
-            if any(it.value.startswith(end.lower() if it.folded else end) for it in self._swaps):
-                return len(tail) - reading.start(len(reading.text) - size)
-        return rest
+        texts = (reading.text, reading.text.lower())
+        size = max((_begun(texts[it.folded], it.value) for it in self._swaps), default=0)
+        if size < (CLEAR if reading.ends_a_line else 1):
+            return rest
+        return len(tail) - reading.start(len(reading.text) - size)
 
     def _windows(self, data: bytes) -> Iterator[bytes]:
         for at in range(0, len(data), WINDOW):
@@ -138,6 +137,16 @@ class Cleaner:
         held = 0 if last else self._vault.held_back(data)
         self._rest = data[len(data) - held :]
         return data[: len(data) - held]
+
+
+def _begun(text: bytes, value: bytes) -> int:
+    """Return how many characters at the end of a text are the beginning of a value."""
+    at = text.find(value[:CLEAR])
+    while at >= 0:
+        if value.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(value[:CLEAR], at + 1)
+    return next((size for size in range(CLEAR - 1, 0, -1) if text.endswith(value[:size])), 0)
 
 
 class Swap(NamedTuple):
