@@ -227,6 +227,12 @@ def test_an_answer_is_without_it(holder: Running, held: str, version: str, how: 
     assert body.count(shown.encode()) == expected
 
 
+def test_a_trailer_of_http2_is_without_it(holder: Running, held: str) -> None:
+    """S5: what follows a body is passed on, and has the placeholder."""
+    done = holder.curl("--http2", "-i", "-H", f"Authorization: Bearer {held}", f"{API}whoami?trailer")
+    assert done.stdout.endswith(f"the bodyx-who: Bearer {held}\r\n".encode()), done
+
+
 def test_an_answer_that_cannot_be_looked_into_is_refused(holder: Running, held: str) -> None:
     """S5: compressed in a way that was not asked for."""
     done = holder.curl("-w", "%{http_code}", "-H", f"Authorization: Bearer {held}", f"{API}whoami?br")
