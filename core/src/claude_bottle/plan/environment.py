@@ -153,13 +153,13 @@ def _credentials(
 def login_notes(
     spec: BottleSpec, parts: Sequence[tuple[str, Part[Struct]]], sources: SecretSources
 ) -> list[tuple[str, str]]:
-    """Return a line of the preflight for each plugin that takes a login and is given none."""
+    """Return a line of the preflight for each plugin that takes a login and is given none, nor what it forwards."""
     given = dict(spec.env)
+    held = given.keys() | {name for name, value in sources.environ.items() if value} | sources.logins.keys()
     without = [
         (name, [it.name for it in part.credentials])
         for name, part in parts
-        if part.credentials and not given.keys() & {it.name for it in part.credentials}
-        if not _credentials([part], given, sources)
+        if part.credentials and not held & {*part.forward, *(it.name for it in part.credentials)}
     ]
     return [("login", f"none for {name} (`bottle login {name}`, or set {' or '.join(it)})") for name, it in without]
 
