@@ -22,6 +22,7 @@ from egress_harness import Running, make_plan, read_head, rule
 from egress_upstream import TestAuthority, ThreadServer
 from hypothesis import given
 from hypothesis import strategies as st
+from wsproto.extensions import Extension, PerMessageDeflate
 
 from bottle_mitmproxy.policy.reading import Reading
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
@@ -150,7 +151,7 @@ class Echo(ThreadServer):
         server.receive_data(head)
         who = REAL.decode()
         for event in (
-            wsproto.events.AcceptConnection(extra_headers=[(b"X-Who", REAL)]),
+            wsproto.events.AcceptConnection(extensions=[PerMessageDeflate()], extra_headers=[(b"X-Who", REAL)]),
             wsproto.events.TextMessage(f"whole {who}"),
             wsproto.events.TextMessage(f"in parts {who[:30]}", message_finished=False),
             wsproto.events.TextMessage(who[30:]),
@@ -261,13 +262,15 @@ def test_trace_returns_what_the_agent_sent(echo: Running, version: str) -> None:
     assert f"Bearer {echo.proxy.env['TOKEN']}".encode() in body
 
 
-def test_a_websocket_s_messages_are_without_it(echo: Running) -> None:
+@pytest.mark.parametrize("extensions", [[], [PerMessageDeflate()]], ids=["plain", "compressed"])
+def test_a_websocket_s_messages_are_without_it(echo: Running, extensions: list[Extension]) -> None:
     """S5: whole ones, ones in parts, in base64; a ping and a reason that carry it do not pass."""
     client = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
     held = echo.proxy.env["TOKEN"]
     headers = [(b"Authorization", f"Bearer {held}".encode())]
     with echo.tls("echo.test:443") as sock:
-        sock.sendall(client.send(wsproto.events.Request("echo.test", "/ws", extra_headers=headers)))
+        request = wsproto.events.Request("echo.test", "/ws", extensions=extensions, extra_headers=headers)
+        sock.sendall(client.send(request))
         head = read_head(sock)
         client.receive_data(head)
         sock.settimeout(5)
@@ -277,6 +280,7 @@ def test_a_websocket_s_messages_are_without_it(echo: Running) -> None:
             events += client.events()
     assert REAL not in head
     assert held.encode() in head
+    assert (b"permessage-deflate" in head) == bool(extensions)
     said = "".join(it.data for it in events if isinstance(it, wsproto.events.TextMessage))
     assert said == f"whole {held}in parts {held}"
     (packed,) = [it.data for it in events if isinstance(it, wsproto.events.BytesMessage)]
