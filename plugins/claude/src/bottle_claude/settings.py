@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bottle_claude.section import ClaudeSection, host_files
-from bottle_claude.state import kept_state
+from bottle_claude.state import RESTORE_TIMES, kept_state
 from claude_bottle.errors import LaunchError, map_exceptions
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
@@ -29,6 +29,8 @@ def furnish(bottle: Bottle, plan: Plan) -> None:
     entries += handed_over(section)
     entries += settings(_tail_of_key(bottle, plan))
     bottle.put(entries, HOME)
+    if section.state == "keep":
+        bottle.exec(RESTORE_TIMES.format(path=f"{HOME}/{CLAUDE}"))
 
 
 def handed_over(section: ClaudeSection) -> Iterator[Entry]:
