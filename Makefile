@@ -50,7 +50,7 @@ test-user: setup-dev ## as root: the tests as an unprivileged user, against buil
 bench: setup-dev ## the benchmarks of docs/benchmarks.md, never part of the tests
 	@$(IN_ENV) bench/run $(ARGS)
 
-soak: setup-dev ## ten minutes of the real Claude Code: a stream of six, and forty rounds of tools
+soak: setup-dev ## the real Claude Code, for each pair that is here a stream of six minutes and forty rounds of tools
 	$(IN_ENV) $(BIN)/python -m pytest tests/agents/soak_claude.py $(ARGS)
 
 crowd: setup-dev ## sixty bottles at once on an engine (ARGS=N: another number), and that nothing is left of them

@@ -43,13 +43,14 @@ def test_nothing_of_the_host_gets_in_and_nothing_stays(claude: Claude) -> None:
 
 
 def test_a_session_that_is_kept_goes_on_in_the_next_launch(claude: Claude) -> None:
-    """`state: keep`: the preflight says where, the next launch continues, and the key is in no file of it."""
+    """`state: keep`: the preflight says where, the next launch continues with the times of then, without the key."""
     claude.manifest({"claude": {"state": "keep"}}, {"agent": "claude"})
     first = claude.start("-p", "FIRST-MARK", env=LOGIN)
     assert first.code == 0, first.err
     assert "state         : ~/.claude of the bottle is kept in " in first.err
-    second = claude.start("--continue", "-p", "say hi", env=LOGIN)
-    assert (second.code, second.out) == (0, "MOCK-HELLO\n"), second.err
+    recent = "find ~/.claude/projects -name '*.jsonl' -mmin -60 | wc -l; ls -A ~/.claude | grep bottle"
+    second = claude.start("sh", "-c", f"{recent}; exec claude --continue -p 'say hi'", env=LOGIN)
+    assert (second.code, second.out) == (0, "1\nMOCK-HELLO\n"), second.err
     assert b"FIRST-MARK" in claude.model.messages()[-1].raw
     [kept] = (claude.user.state / "claude-bottle" / "claude").iterdir()
     assert KEY[-20:].encode() not in kept.read_bytes()

@@ -15,7 +15,10 @@ from e2e_user import BINARIES, User
 
 GOLDEN = Path(__file__).with_name("golden")
 SETTLED = {"workspace": "copy"}
-"""Where the two files disagree: the manifest has the key, with which a workspace comes, `--cwd` or not."""
+"""Where the two files disagree, and nowhere else: the printed JSON is of a manifest without the line `workspace:`.
+
+With it a start copies this folder's repository, `--cwd` or not: a plan that said null would hide that.
+"""
 VALUES = {"HOST_API_URL": "https://internal.example", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-" + "x1Y2" * 6}
 
 
@@ -78,6 +81,10 @@ def test_the_printed_manifest_gives_the_printed_json(reader: User) -> None:
     assert done.code == 0, done.terminal
     shown = json.loads(done.out)
     assert picked(shown, printed) == {**printed, **SETTLED}
+    file = reader.work / "bottle.yaml"
+    without = [line for line in file.read_text().splitlines() if not line.lstrip().startswith("workspace:")]
+    file.write_text("\n".join(without))
+    assert picked(json.loads(dry_run(reader).out), printed) == printed
     assert [key for key in shown if key in printed] == list(printed)
     assert [value for value in VALUES.values() if value in done.out + done.terminal] == []
 

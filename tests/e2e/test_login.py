@@ -153,6 +153,16 @@ def test_logout_removes_it(coder: User) -> None:
     assert not any("code" in it.read_text().lower() for it in data if it.is_file())
 
 
+def test_an_agent_without_a_login_is_said_before_the_start(coder: User) -> None:
+    """Who would be let down at the end of a launch sees it at the question; not who has one, whatever gives it."""
+    said = "login         : none for coder (`bottle login coder`, or set CODER_TOKEN or CODER_KEY)"
+    words = ("start", "reviewer", "--dry-run")
+    assert said in coder.bottle(*words).out
+    assert "none for coder" not in coder.bottle(*words, env={"CODER_KEY": token("api")}).out
+    coder.manifest({"env": {"CODER_KEY": token("api")}}, {"agent": "coder"})
+    assert "none for coder" not in coder.bottle(*words).out
+
+
 def test_another_login_takes_its_place(coder: User) -> None:
     """Two kinds of credentials of one agent are never stored at once."""
     coder.bottle("login", "coder", stdin=token())

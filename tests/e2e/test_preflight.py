@@ -115,6 +115,19 @@ def test_a_dry_run_does_nothing(planner: User) -> None:
     assert again.out == done.out
 
 
+def test_an_engine_that_nobody_named_and_that_does_not_answer_is_no_dead_end(planner: User) -> None:
+    """S18: it is never passed over in silence; what could be taken instead is said, but of what was named."""
+    planner.chosen = {}
+    (planner.config / "config.yaml").unlink(missing_ok=True)
+    planner.manifest({})
+    gone = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "CLAUDE_BOTTLE_BACKEND": ""}
+    words = ("start", "reviewer", "--yes", "--file", "bottle.yaml")
+    done = planner.bottle(*words, "--", "true", env=gone)
+    assert (done.code, "; or take another backend: --backend bwrap" in done.err) == (125, True), done.err
+    named = planner.bottle(*words, "--backend", "docker", "--proxy", "mitmproxy", "--", "true", env=gone)
+    assert (named.code, "another backend" in named.err) == (125, False), named.err
+
+
 def test_no_value_is_shown(planner: User) -> None:
     """S10: neither form has a variable's value in it."""
     for form in ("text", "json"):

@@ -11,15 +11,17 @@ from claude_bottle.errors import Problem
 from claude_bottle.manifest.types import Egress, EnvEntry, Secret
 from claude_bottle.plan.environment import (
     EnvNames,
+    Login,
     SecretSources,
     env_names,
     env_problems,
+    login_notes,
     question_problems,
     resolve_answers,
     resolve_env,
 )
 from claude_bottle.plan.spec import BottleSpec, Choice
-from claude_bottle.seam.part import Part
+from claude_bottle.seam.part import Credential, Part
 
 
 def spec(env: Mapping[str, EnvEntry]) -> BottleSpec:
@@ -137,6 +139,22 @@ def test_an_agent_s_login_is_forwarded_where_the_host_has_it() -> None:
     names = env_names(spec({}), parts, SecretSources(environ, {}))
     assert names == EnvNames((), ("TOKEN",))
     assert dict(resolve_env(spec({}), names, SecretSources(environ, {}))) == {"TOKEN": "value"}
+
+
+def test_an_agent_without_a_login_is_named() -> None:
+    """Not one that has a credential, from host, manifest or store, nor one that has another variable of its own."""
+    login = Credential(name="TOKEN", host="api.example.com", header="authorization")
+    parts = [("coder", Part(section=NoSection(), forward=("GATEWAY",), credentials=(login,))), ("git", part())]
+    said = [("login", "none for coder (`bottle login coder`, or set TOKEN)")]
+    assert login_notes(spec({}), parts, SecretSources({"TOKEN": "", "OTHER": "x"}, {})) == said
+    stored = {"TOKEN": Login("a file", lambda: "x")}
+    for env, sources in (
+        ({}, SecretSources({"TOKEN": "x"}, {})),
+        ({}, SecretSources({"GATEWAY": "x"}, {})),
+        ({"TOKEN": "mine"}, SecretSources({}, {})),
+        ({}, SecretSources({}, {}, logins=stored)),
+    ):
+        assert login_notes(spec(env), parts, sources) == []
 
 
 def test_the_manifest_s_value_stands_before_an_agent_s() -> None:

@@ -151,3 +151,23 @@ def test_a_folder_that_others_write_in_is_refused(registry: Path) -> None:
     programs_dir().chmod(0o777)
     with pytest.raises(LaunchError, match="you alone can write in"):
         ensure(program(registry), print)
+
+
+@pytest.mark.parametrize(("said", "cure"), [("code ENOSPC", "set XDG_CACHE_HOME"), ("code E404", "check the network")])
+def test_a_failed_download_has_the_cure_of_its_cause(registry: Path, said: str, cure: str) -> None:
+    """A full disk is none of the network's."""
+    (registry / "npm").write_text(f"#!/bin/sh\necho 'npm error {said}' >&2\nexit 1\n")
+    with pytest.raises(LaunchError, match=said) as caught:
+        ensure(program(registry), print)
+    assert cure in (caught.value.hint or "")
+
+
+def test_a_cache_that_cannot_be_written_says_where_another_may_be(registry: Path) -> None:
+    """The folder is named, and what moves it."""
+    folder = programs_dir()
+    folder.parent.mkdir(parents=True, mode=0o755)
+    folder.write_text("a file")
+    folder.chmod(0o755)
+    with pytest.raises(LaunchError, match="cannot be made") as caught:
+        ensure(program(registry), print)
+    assert "set XDG_CACHE_HOME" in (caught.value.hint or "")

@@ -11,7 +11,7 @@ import pytest
 from bottle_claude.state import keep_state, kept_state, state_file
 from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice
-from claude_bottle.seam.bottle import Bottle
+from claude_bottle.seam.bottle import Bottle, ExecResult
 from claude_bottle.seam.tree import Entry, FileEntry, FolderEntry
 
 PLAN = Plan(
@@ -29,13 +29,16 @@ TREE = (
     FolderEntry("."),
     FileEntry(".credentials.json", b"canary"),
     FileEntry("settings.json", b"canary"),
+    FileEntry("remote-settings.json", b"canary"),
     FolderEntry("backups"),
     FileEntry("backups/.claude.json.backup.1", b"canary"),
     FolderEntry("skills"),
     FileEntry("skills/old/SKILL.md", b"canary"),
     FolderEntry("projects"),
     FileEntry("projects/session.jsonl", b"kept"),
+    FileEntry(".bottle-times", b"canary"),
 )
+WRITTEN = b"1796000000 ./projects/session.jsonl\n"
 
 
 class Holding:
@@ -45,6 +48,12 @@ class Holding:
         """Yield it."""
         assert path == "/home/agent/.claude"
         yield from TREE
+
+    def exec(self, script: str, timeout: float) -> ExecResult:
+        """Say when each file was written."""
+        assert "stat -c" in script
+        assert timeout
+        return ExecResult(0, WRITTEN, b"")
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +73,9 @@ def test_what_was_kept_comes_back_without_credentials() -> None:
     assert list(kept_state(PLAN, ".claude")) == []
     assert str(state_file("reviewer", "/project")) in keep()
     kept = list(kept_state(PLAN, ".claude"))
-    assert [it.name for it in kept] == [".claude", ".claude/projects", ".claude/projects/session.jsonl"]
+    *tree, times = kept
+    assert [it.name for it in tree] == [".claude", ".claude/projects", ".claude/projects/session.jsonl"]
+    assert times == FileEntry(".claude/.bottle-times", WRITTEN, 0o600)
     assert b"canary" not in state_file("reviewer", "/project").read_bytes()
 
 

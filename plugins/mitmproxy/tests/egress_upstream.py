@@ -115,6 +115,8 @@ def whoami(who: str, how: str) -> tuple[int, list[tuple[str, str]], bytes]:
             return 200, [*kind, ("content-encoding", how)], data
         case "bomb" | "zeros" | "broken" | "br":
             return 200, [*kind, ("content-encoding", "br" if how == "br" else "gzip")], PACKED[how]
+        case "trailer":
+            return 200, kind, b"the body"
         case "header":
             return 302, [*kind, ("location", f"https://other.test/?was={quote(who)}")], b""
         case "base64":
@@ -217,7 +219,7 @@ class Upstream(ThreadServer):
             event = connection.next_event()
             if event is h11.NEED_DATA:
                 data = await reader.read(65536)
-                self.raw += data[:100]
+                self.raw += data[:400]
                 connection.receive_data(data)
             elif isinstance(event, h11.Request):
                 request, body = event, b""
@@ -318,6 +320,10 @@ class Upstream(ThreadServer):
                     seen = Seen(headers[":method"], headers[":path"], headers, bytes(body), "2")
                     status, fields, content = self.answer(seen)
                     connection.send_headers(event.stream_id, [(":status", str(status)), *fields])
+                    if seen.target == "/whoami?trailer":
+                        connection.send_data(event.stream_id, content)
+                        connection.send_headers(event.stream_id, [("x-who", seen.headers["authorization"])], True)
+                        continue
                     waiting[event.stream_id] = content
             self._send(connection, waiting)
             writer.write(connection.data_to_send())

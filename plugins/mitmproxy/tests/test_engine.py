@@ -15,10 +15,12 @@ lean.install()
 
 import mitmproxy.proxy  # noqa: E402 - lean comes first
 from mitmproxy.proxy import commands, server_hooks  # noqa: E402 - as above
-from mitmproxy.proxy.layers import tls, websocket  # noqa: E402 - as above
+from mitmproxy.proxy.layers import http, tls, websocket  # noqa: E402 - as above
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream  # noqa: E402 - as above
+from mitmproxy.proxy.layers.http import _http1 as http1  # noqa: E402 # pyright: ignore[reportPrivateUsage] - as above
+from mitmproxy.proxy.layers.http._http1 import Http1Client  # noqa: E402 - as above
 
-from bottle_mitmproxy.sidecar import stream  # noqa: E402 - as above
+from bottle_mitmproxy.sidecar import replies, stream  # noqa: E402 - as above
 from bottle_mitmproxy.sidecar.handler import SILENT, Handler  # noqa: E402 - as above
 from bottle_mitmproxy.sidecar.options import make_options  # noqa: E402 - as above
 
@@ -94,12 +96,18 @@ def test_what_is_overridden_is_there() -> None:
         (HttpLayer, stream.Http),
         (HttpStream, stream.Stream),
         (websocket.WebsocketConnection.__mro__[-2], stream.CheckedWebsocket),
+        (Http1Client, replies.Http1Upstream),
     ):
         overridden = {name for name in vars(ours) if callable(getattr(ours, name)) and not name.startswith("__")}
-        private = {"_answer", "_carries", "_hold", "_is_no_head"}
+        private = {"_answer", "_carries", "_hold", "_is_no_head", "_is_over"}
         assert {name for name in overridden - private if not hasattr(theirs, name)} == set()
     stream.check_websockets(Vault())
     assert websocket.WebsocketConnection is stream.CheckedWebsocket
     source = (PROXY / "layers" / "websocket.py").read_text()
     assert source.count("= WebsocketConnection(") == 2
+    replies.understand_replies()
+    assert vars(http)["Http1Client"] is replies.Http1Upstream
+    assert vars(http1)["ChunkedReader"] is replies.Chunks
+    assert "Http1Client(" in (PROXY / "layers" / "http" / "__init__.py").read_text()
+    assert "return ChunkedReader()" in (PROXY / "layers" / "http" / "_http1.py").read_text()
     assert "HttpStream(" in (PROXY / "layers" / "http" / "__init__.py").read_text()

@@ -11,17 +11,19 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import brotli  # pyright: ignore[reportMissingTypeStubs] - it has none
 import pytest
 import wsproto
 import wsproto.events
+import zstandard
 from egress_harness import RULES, Running, make_plan, read_head, rule
 from egress_upstream import Upstream
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bottle_mitmproxy.policy.forms import spellings
 from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
 from bottle_mitmproxy.settings import SettingsError
 from bottle_mitmproxy.sidecar.exchange import Inflater, read_vault
@@ -124,6 +126,20 @@ PLACES: dict[str, Place] = {
     "hex with colons": lambda it: ["-d", it.encode().hex(":").upper(), API],
     "a cookie": lambda it: ["-b", f"a={it}", API],
     "upload": lambda it: ["-F", f"file=@/dev/null;filename={it.replace('/', '%2F')}", API],
+    "a part of a form": lambda it: ["-F", f"token={it}", API],
+    "a referer": lambda it: ["-e", f"{API}?{quote(it)}", API],
+    "trace": lambda it: ["-X", "TRACE", "-H", f"X-Who: {it}", API],
+    "a method's target": lambda it: ["-X", "OPTIONS", "--request-target", f"/{quote(it)}", API],
+}
+
+
+BROTLI: Any = brotli
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "": lambda data: b"--boundary\r\n\r\n" + gzip.compress(data) + b"\r\n--boundary--",
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": BROTLI.compress,
+    "zstd": zstandard.compress,
 }
 
 
@@ -147,19 +163,17 @@ def test_it_is_refused_anywhere_else(
 def test_the_real_value_from_inside_is_refused_even_at_its_place(holder: Running, https: Upstream, held: str) -> None:
     """Whoever has it inside has stolen it."""
     assert holder.status("-H", f"Authorization: Bearer {REAL}", API) == 403
+    assert denial(holder).rule == "credential"
     assert (https.seen, held in str(https.seen)) == ([], False)
 
 
 @pytest.mark.parametrize("what", ["placeholder", "real value"])
-@pytest.mark.parametrize("header", [["-H", "Content-Encoding: gzip"], []])
-def test_a_compressed_body_is_looked_into(
-    holder: Running, https: Upstream, held: str, what: str, header: list[str]
-) -> None:
+@pytest.mark.parametrize("coding", PACKERS)
+def test_a_compressed_body_is_looked_into(holder: Running, https: Upstream, held: str, what: str, coding: str) -> None:
     """S4: whether it says so, or is a file that is uploaded."""
     text = held if what == "placeholder" else REAL
-    packed = gzip.compress(b"some words " * 50 + text.encode())
-    if not header:
-        packed = b"--boundary\r\n\r\n" + packed + b"\r\n--boundary--"
+    packed = PACKERS[coding](b"some words " * 50 + text.encode())
+    header = ["-H", f"Content-Encoding: {coding}"] if coding else []
     assert holder.status("--data-binary", "@-", *header, API, stdin=packed) == 403
     assert denial(holder).rule == "credential"
     assert https.seen == []
@@ -193,6 +207,7 @@ def test_a_redirect_does_not_carry_it_on(holder: Running, https: Upstream, held:
     options = ("--location-trusted", "-w", "%{http_code}", "-H", f"Authorization: Bearer {held}")
     done = holder.curl(*options, f"{API}whoami?header")
     assert done.stdout.endswith(b"403"), done
+    assert denial(holder).host == "other.test"
     assert [seen.target for seen in https.seen] == ["/whoami?header"]
 
 
@@ -203,7 +218,7 @@ def test_an_answer_is_without_it(holder: Running, held: str, version: str, how: 
     done = holder.curl(version, "-i", "-H", f"Authorization: Bearer {held}", f"{API}whoami?{how}")
     body = done.stdout
     assert done.returncode == 0, done
-    assert not [form for form in spellings(REAL.encode()) if form in body]
+    assert not [form for form in (REAL, quote(REAL), quote(REAL, safe="")) if form.encode() in body]
     if how == "base64":
         body = base64.b64decode(body.rpartition(b"\r\n\r\n")[2])
         assert REAL.encode() not in body
@@ -212,10 +227,17 @@ def test_an_answer_is_without_it(holder: Running, held: str, version: str, how: 
     assert body.count(shown.encode()) == expected
 
 
+def test_a_trailer_of_http2_is_without_it(holder: Running, held: str) -> None:
+    """S5: what follows a body is passed on, and has the placeholder."""
+    done = holder.curl("--http2", "-i", "-H", f"Authorization: Bearer {held}", f"{API}whoami?trailer")
+    assert done.stdout.endswith(f"the bodyx-who: Bearer {held}\r\n".encode()), done
+
+
 def test_an_answer_that_cannot_be_looked_into_is_refused(holder: Running, held: str) -> None:
     """S5: compressed in a way that was not asked for."""
     done = holder.curl("-w", "%{http_code}", "-H", f"Authorization: Bearer {held}", f"{API}whoami?br")
     assert done.stdout.endswith(b"rule: encoding\n502"), done
+    assert denial(holder).rule == "encoding"
 
 
 @VERSIONS
@@ -259,8 +281,40 @@ def test_an_event_is_not_held_up(tmp_path: Path, upstreams: UpstreamPlan) -> Non
     assert len(set(arrivals)) > 2
 
 
-def test_a_websocket_is_looked_at_both_ways(holder: Running, https: Upstream, held: str) -> None:
-    """S4, S5: a message with the placeholder closes it; the credential of the handshake is put in."""
+def test_what_a_refusal_quotes_is_without_it(holder: Running, held: str) -> None:
+    """S6: no credential is on record because a client wrote it where a host's name is."""
+    del held
+    with holder.tls("api.test:443") as sock:
+        sock.sendall(f"GET / HTTP/1.1\r\nHost: {HOST_LIKE}.test\r\n\r\n".encode())
+        assert b" 421 " in read_head(sock)
+    event = denial(holder)
+    assert "the Host header names" in event.reason
+    assert HOST_LIKE not in str(event)
+
+
+def test_a_header_in_two_lines_is_refused(holder: Running, https: Upstream, held: str) -> None:
+    """S4: a continuation (RFC 9112, 5.2) is not put together by every upstream in the same way."""
+    for header in (f"Authorization: Bearer\r\n {held}", f"X-A: {held[:20]}\r\n {held[20:]}"):
+        with holder.tls("api.test:443") as sock:
+            sock.sendall(f"GET / HTTP/1.1\r\nHost: api.test\r\n{header}\r\n\r\n".encode())
+            assert read_head(sock).startswith(b"HTTP/1.1 400")
+        assert denial(holder).rule == "form"
+    assert https.seen == []
+
+
+SAID: dict[str, Callable[[str], list[wsproto.events.Event]]] = {
+    "text": lambda it: [wsproto.events.TextMessage(f"hello {it}")],
+    "base64": lambda it: [wsproto.events.BytesMessage(base64.b64encode(b"a" + it.encode()))],
+    "parts": lambda it: [
+        wsproto.events.TextMessage(it[:20], message_finished=False),
+        wsproto.events.TextMessage(it[20:]),
+    ],
+}
+
+
+@pytest.mark.parametrize("how", SAID)
+def test_a_websocket_s_messages_are_looked_at(holder: Running, https: Upstream, held: str, how: str) -> None:
+    """S4: a message with the placeholder closes it; the credential of the handshake is put in."""
     https.messages.clear()
     client = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
     headers = [(b"Authorization", f"Bearer {held}".encode())]
@@ -268,7 +322,8 @@ def test_a_websocket_is_looked_at_both_ways(holder: Running, https: Upstream, he
         sock.sendall(client.send(wsproto.events.Request("api.test", "/ws", extra_headers=headers)))
         client.receive_data(read_head(sock))
         assert isinstance(next(client.events()), wsproto.events.AcceptConnection)
-        sock.sendall(client.send(wsproto.events.TextMessage(f"hello {held}")))
+        for event in SAID[how](held):
+            sock.sendall(client.send(event))
         sock.settimeout(5)
         assert _ends(sock)
     assert denial(holder).rule == "credential"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError, PluginError, Problem
 from claude_bottle.launch.sources import Request, Sources, Surroundings
@@ -17,6 +18,7 @@ from claude_bottle.plugins.load import Loaded, implemented, load
 from claude_bottle.plugins.record import Outcome, Record, failure
 from claude_bottle.plugins.select import (
     BACKEND_VARIABLE,
+    PREFERENCE,
     PROXY_VARIABLE,
     Wishes,
     choose_backend,
@@ -26,7 +28,7 @@ from claude_bottle.plugins.select import (
 from claude_bottle.seam.kinds import Kind
 from claude_bottle.seam.probe import ProbeResult
 
-__all__ = ["Chosen", "choose_team", "type_sections"]
+__all__ = ["Chosen", "choose_team", "type_sections", "with_others"]
 
 
 NONE = Choice("none", "none could be chosen")
@@ -164,3 +166,16 @@ def type_sections(
         if section is not None:
             typed.append((loaded.name, section))
     return tuple(typed), problems
+
+
+def with_others(problems: list[Problem], backend: Choice, sources: Sources) -> list[Problem]:
+    """Say at the end of this machine's problems what else could be named, where nobody named the backend.
+
+    It is never taken in silence: that would change isolation.
+    """
+    others = [it.backend for it in sources.inventory.defaults.preference if it.backend != backend.name]
+    if not problems or not others or not backend.why.startswith(PREFERENCE):
+        return problems
+    *rest, last = problems
+    way = f"or take another backend: --backend {' or '.join(others)}"
+    return [*rest, replace(last, hint=f"{last.hint}; {way}" if last.hint else way)]

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from claude_bottle.errors import BottleError, PluginError, Problem, ProblemsError
-from claude_bottle.launch.choose import Chosen, choose_team, type_sections
+from claude_bottle.launch.choose import Chosen, choose_team, type_sections, with_others
 from claude_bottle.launch.sources import Request, Sources, Surroundings, find_secrets, keyring_problems, read_sources
 from claude_bottle.launch.team import (
     Team,
@@ -24,7 +24,14 @@ from claude_bottle.manifest.find import resolve_path
 from claude_bottle.manifest.load import Claim, claims
 from claude_bottle.manifest.names import nearest
 from claude_bottle.manifest.types import AgentSection, BottleSection, Manifest, Secret, Ssh, Workspace
-from claude_bottle.plan.environment import EnvNames, SecretSources, env_names, env_problems, question_problems
+from claude_bottle.plan.environment import (
+    EnvNames,
+    SecretSources,
+    env_names,
+    env_problems,
+    login_notes,
+    question_problems,
+)
 from claude_bottle.plan.hosts import check_answer, inject_problems, inspect_problems, wanted_rules, way_problems
 from claude_bottle.plan.plan import Plan, assemble_plan
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft, Upstream
@@ -83,8 +90,7 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
         problems += [*pairing_problems(team.backend, team.proxy), *loopback_problems(team, upstream)]
     problems += _validate(sound, spec, sources)
     machine = [it for it in chosen.loaded if it.record.kind in {"backend", "proxy"}]
-    if check_machine:
-        problems += [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
+    problems += _machine_problems(machine, chosen, sources) if check_machine else ()
     if problems or team is None:
         raise ProblemsError(problems)
     not_checked = () if check_machine else _not_checked(machine, spec)
@@ -97,10 +103,18 @@ def prepare(request: Request, around: Surroundings, *, check_machine: bool) -> P
     found += _mount_problems(spec, draft, team, around)
     if found:
         raise ProblemsError([_located(problem, sources) for problem in found])
-    plan = assemble_plan(spec, draft, rules, names, _notes(team, spec, sources))
+    notes = [*_notes(team, spec, sources), *login_notes(spec, draft.parts, secrets)]
+    plan = assemble_plan(spec, draft, rules, names, notes)
     if not plan.argv:
         raise BottleError(f"agent {team.agent.name} names no program", "give a command after --")
     return Prepared(plan, team, spec, names, questions, secrets, sources, not_checked)
+
+
+def _machine_problems(machine: Iterable[Loaded], chosen: Chosen, sources: Sources) -> list[Problem]:
+    """Return what this machine lacks for what was chosen."""
+    team = chosen.team
+    found = [*machine_problems(machine), *(pair_faults(team.backend, team.proxy) if team else ())]
+    return with_others(found, chosen.backend, sources)
 
 
 def _mount_problems(spec: BottleSpec, draft: Draft, team: Team, around: Surroundings) -> list[Problem]:

@@ -21,6 +21,7 @@ __all__ = [
     "check_credential",
     "env_names",
     "env_problems",
+    "login_notes",
     "question_problems",
     "resolve_answers",
     "resolve_env",
@@ -152,6 +153,20 @@ def _credentials(
         held += [(it, sources.logins[it.name].where) for it in part.credentials if it.name in sources.logins]
         chosen += held[:1]
     return chosen
+
+
+def login_notes(
+    spec: BottleSpec, parts: Sequence[tuple[str, Part[Struct]]], sources: SecretSources
+) -> list[tuple[str, str]]:
+    """Return a line of the preflight for each plugin that takes a login and is given none, nor what it forwards."""
+    given = dict(spec.env)
+    held = given.keys() | {name for name, value in sources.environ.items() if value} | sources.logins.keys()
+    without = [
+        (name, [it.name for it in part.credentials])
+        for name, part in parts
+        if part.credentials and not held & {*part.forward, *(it.name for it in part.credentials)}
+    ]
+    return [("login", f"none for {name} (`bottle login {name}`, or set {' or '.join(it)})") for name, it in without]
 
 
 def env_problems(spec: BottleSpec, sources: SecretSources) -> list[Problem]:

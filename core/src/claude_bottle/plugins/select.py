@@ -11,9 +11,20 @@ from claude_bottle.plugins.record import Record
 from claude_bottle.seam.kinds import Kind
 from claude_bottle.seam.probe import ProbeResult
 
-__all__ = ["BACKEND_VARIABLE", "PROXY_VARIABLE", "Wishes", "choose_backend", "choose_proxy", "find_record"]
+__all__ = [
+    "BACKEND_VARIABLE",
+    "PREFERENCE",
+    "PROXY_VARIABLE",
+    "Wishes",
+    "choose_backend",
+    "choose_proxy",
+    "find_record",
+]
 
 Probe = Callable[[Record], ProbeResult]
+
+PREFERENCE = "preference"
+"""How a choice by availability begins to say why."""
 
 BACKEND_VARIABLE, PROXY_VARIABLE = "CLAUDE_BOTTLE_BACKEND", "CLAUDE_BOTTLE_PROXY"
 
@@ -54,7 +65,7 @@ def choose_backend(wishes: Wishes, inventory: Inventory, probe: Probe) -> Choice
         if probe(usable[0]).state == "absent":
             passed.append(f"{pair.backend} is not present")
             continue
-        return Choice(pair.backend, "; ".join(["preference", *passed]))
+        return Choice(pair.backend, "; ".join([PREFERENCE, *passed]))
     raise BottleError(
         "no backend was chosen, and none can be picked here" + _why(passed), _name_one("backend", inventory)
     )

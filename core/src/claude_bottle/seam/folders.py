@@ -55,7 +55,8 @@ def private_dir(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise BottleError(f"the folder {path} cannot be made: {error.strerror}") from error
+        cure = "see that there is room and that you may write there, or set XDG_STATE_HOME to another folder"
+        raise BottleError(f"the folder {path} cannot be made: {error.strerror}", cure) from error
     if stat.S_IMODE(_check_owner(path).st_mode) != 0o700:  # noqa: PLR2004 - rwx for the owner alone
         path.chmod(0o700)
     return path

@@ -20,6 +20,7 @@ __all__ = ["ensure", "find_package", "find_prefix", "npm", "prefix_problems", "p
 
 MACHINE_WIDE = Path("/var/cache/claude-bottle")
 HASH = "sha512"
+ROOM = "see that there is room and that you may write there, or set XDG_CACHE_HOME to another folder"
 CURE = "install npm (Debian: apt-get install npm), or choose a backend that makes its bottles of images"
 BLOCK = 1 << 20
 QUERY = 60.0  # seconds that the registry may take to answer a question
@@ -102,7 +103,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         found = folder.lstat()
     except OSError as error:
-        raise LaunchError(f"{folder} cannot be made: {error.strerror}") from error
+        raise LaunchError(f"{folder} cannot be made: {error.strerror}", ROOM) from error
     if found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise LaunchError(f"{folder} is not a folder that you alone can write in", "remove it, or set XDG_CACHE_HOME")
 
@@ -141,7 +142,7 @@ def _install(program: Program, package: Package, place: Path, say: Callable[[str
                 raise LaunchError(f"{package.name} {package.version} has no program {file}")
         tree.rename(place)
     except OSError as error:
-        raise LaunchError(f"{program.name} could not be installed in {place.parent}: {error.strerror}") from error
+        raise LaunchError(f"{program.name} could not be installed in {place.parent}: {error.strerror}", ROOM) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -173,7 +174,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     argv = ["tar", "-xzf", str(archive), "-C", str(folder), "--strip-components=1", "--no-same-owner"]
     done = subprocess.run(argv, capture_output=True, check=False)
     if done.returncode != 0:
-        raise LaunchError(f"{archive.name} cannot be unpacked: {_last_line(done.stderr)}")
+        raise LaunchError(f"{archive.name} cannot be unpacked in {folder}: {_last_line(done.stderr)}", ROOM)
 
 
 def npm(*words: str, cwd: Path, timeout: float | None = None) -> str:
@@ -197,7 +198,8 @@ def npm(*words: str, cwd: Path, timeout: float | None = None) -> str:
         raise LaunchError("the npm registry does not answer", "check the network, and `npm ping`") from error
     if done.returncode != 0:
         said = _last_line(done.stderr)
-        raise LaunchError(f"`npm {words[0]} {words[1]}` failed: {said}", "check the network, and `npm ping`")
+        cure = ROOM if b"ENOSPC" in done.stderr else "check the network, and `npm ping`"
+        raise LaunchError(f"`npm {words[0]} {words[1]}` failed: {said}", cure)
     return done.stdout.decode("utf-8", "replace")
 
 

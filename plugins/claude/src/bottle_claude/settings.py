@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from bottle_claude.prompt import write_prompt
+from bottle_claude.prompt import HOME, write_prompt
 from bottle_claude.section import ClaudeSection, host_files
-from bottle_claude.state import kept_state
+from bottle_claude.state import RESTORE_TIMES, kept_state
 from claude_bottle.errors import LaunchError, map_exceptions
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
@@ -32,7 +32,10 @@ def furnish(bottle: Bottle, plan: Plan) -> str | None:
         entries += kept_state(plan, CLAUDE)
     entries += handed_over(section)
     entries += settings(_tail_of_key(bottle, plan))
-    return write_prompt(bottle, plan, entries)
+    prompt = write_prompt(bottle, plan, entries)
+    if section.state == "keep":
+        bottle.exec(RESTORE_TIMES.format(path=f"{HOME}/{CLAUDE}"))
+    return prompt
 
 
 def handed_over(section: ClaudeSection) -> Iterator[Entry]:

@@ -11,14 +11,29 @@ from claude_bottle.errors import LaunchError, NotFoundError, map_exceptions
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.folders import private_dir, state_dir
-from claude_bottle.seam.tree import Entry, pack, unpack
+from claude_bottle.seam.tree import Entry, FileEntry, pack, unpack
 
-__all__ = ["keep_state", "kept_state", "state_file"]
+__all__ = ["RESTORE_TIMES", "keep_state", "kept_state", "state_file"]
+
+TIMES = ".bottle-times"
+"""A file of the archive: when each other file was written last, by which Claude Code tells its newest session."""
+READ_TIMES = "cd {path} && find . -type f -exec stat -c '%Y %n' {{}} +"
+RESTORE_TIMES = f"""
+cd {{path}} && [ -f {TIMES} ] || exit 0
+while read -r at file; do touch -c -d "@$at" "$file"; done <{TIMES}
+rm {TIMES}
+"""
+PATIENCE = 30.0
 
 LEFT_OUT = frozenset(
-    {".credentials.json", "CLAUDE.md", "agents", "backups", "settings.json", "settings.local.json", "skills"}
+    {
+        TIMES,
+        *(".credentials.json", "backups"),
+        *("settings.json", "settings.local.json", "remote-settings.json", "remote-settings.json.synced-at"),
+        *("CLAUDE.md", "agents", "skills"),
+    }
 )
-"""Logins, copies of a file that holds a part of the key, and what each launch puts in anew."""
+"""Logins and copies of a file that holds a part of the key; settings, also the service's; what each launch puts in."""
 
 
 def state_file(slug: str, folder: str) -> Path:
@@ -44,6 +59,7 @@ def keep_state(bottle: Bottle, plan: Plan, path: str) -> str:
         entries = [it for it in bottle.get(path) if not LEFT_OUT & set(PurePosixPath(it.name).parts[:1])]
     except NotFoundError:
         return "state: nothing to keep"
+    entries.append(FileEntry(TIMES, bottle.exec(READ_TIMES.format(path=path), timeout=PATIENCE).stdout, 0o600))
     with map_exceptions({OSError: LaunchError}):
         new = private_dir(file.parent) / f"{file.name}.{os.getpid()}"
         try:

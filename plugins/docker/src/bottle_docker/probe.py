@@ -118,7 +118,7 @@ def cure_of(address: Address, error: UnavailableError) -> str:
         return error.hint
     if address.socket and "ermission" in error.message:
         return "join the group that owns the socket: `sudo usermod -aG docker $USER`, then log in again"
-    return "start it (`systemctl start docker`), or use another backend with --backend"
+    return "start it (`systemctl start docker`)"
 
 
 def ask(address: Address, path: str) -> dict[str, Any]:

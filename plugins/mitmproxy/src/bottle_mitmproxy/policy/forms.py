@@ -1,14 +1,13 @@
-"""How a secret may be written: the encodings that programs use of their own accord, to be found and to be replaced."""
+"""How a secret may be written: the encodings that programs use of their own accord."""
 
 import base64
-import json
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
-__all__ = ["Needle", "View", "members", "spellings", "views"]
+__all__ = ["Needle", "View", "base64_forms", "members", "views"]
 
 ESCAPE = re.compile(rb"\\(?:u00|x)([0-9A-Fa-f]{2})|\\(/)")
 BLANK = b"\0 \t\r\n"
@@ -28,7 +27,7 @@ class Needle:
     def __init__(self, text: bytes) -> None:
         self._plain = text.lower()
         self._hex = text.hex().encode()
-        self._base64 = tuple({it for each in _base64(text) for it in (each, each.translate(URL_SAFE))})
+        self._base64 = frozenset(base64_forms(text))
 
     def within(self, view: "View") -> bool:
         """Tell whether it stands in a view, in whatever case, in hexadecimal or base64, at any offset."""
@@ -72,24 +71,18 @@ def members(data: bytes) -> Iterator[bytes]:
         at = data.find(GZIP, at + 1)
 
 
-def spellings(text: bytes) -> tuple[bytes, ...]:
-    """Return the exact forms of a text, in an order that depends on its shape alone, each one with as many bytes."""
-    plain = text.decode("ascii")
-    forms = [text, json.dumps(plain)[1:-1].encode(), text.replace(b"/", b"\\/"), quote(plain).encode()]
-    forms += [quote(plain, safe="").encode(), text.hex().encode(), text.hex().upper().encode()]
-    for each in _base64(text):
-        forms += [each, each.translate(URL_SAFE), each.replace(b"/", b"\\/")]
-    return tuple(forms)
-
-
 def _unescape(found: "re.Match[bytes]") -> bytes:
     return found[2] or bytes.fromhex(found[1].decode())
 
 
-def _base64(text: bytes) -> list[bytes]:
-    """Return what base64 makes of a text at each offset, without the characters that its neighbours have a part in."""
+def base64_forms(text: bytes) -> tuple[bytes, ...]:
+    """Return what base64 makes of a text at each offset, in both alphabets.
+
+    Without the characters that its neighbours have a part in. How many there are does not depend on the text.
+    """
     forms: list[bytes] = []
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + text)
-        forms.append(encoded[(8 * offset + 5) // 6 : 8 * (offset + len(text)) // 6])
-    return forms
+        whole = encoded[(8 * offset + 5) // 6 : 8 * (offset + len(text)) // 6]
+        forms += [whole, whole.translate(URL_SAFE)]
+    return tuple(forms)

@@ -4,13 +4,19 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from bottle_mitmproxy.policy.forms import Needle, members, spellings, views
+from bottle_mitmproxy.policy.forms import Needle, base64_forms, members, views
+from bottle_mitmproxy.policy.reading import UNFINISHED, Reading
 from claude_bottle.seam.part import Injection
 
 __all__ = ["Cleaner", "Entry", "Field", "Vault"]
 
 WINDOW = 1 << 18
 """Bytes that are searched in one go: no single step may hold up the other connections of the proxy."""
+
+WIDEST = 6
+"""Bytes of one character: `\\u0041`."""
+CLEAR = 8
+"""Characters of a credential before the end of a line for which more is waited for: fewer hold no line up."""
 
 Field = tuple[bytes, bytes]
 
@@ -59,7 +65,8 @@ class Vault:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._entries = tuple(entries)
         self._needles = [(it, Needle(text)) for it in self._entries for text in (it.value, it.placeholder)]
-        self._swaps = _swaps(self._entries)
+        self._swaps = [swap for it in self._entries for swap in _swaps(it)]
+        self._longest = max((len(it.value) for it in self._swaps), default=0)
         self._overlap = 8 * max((len(it.value) for it in self._entries), default=0)
 
     def __bool__(self) -> bool:
@@ -87,20 +94,30 @@ class Vault:
         return next((found for member in members(data) if (found := self.find(member))), None)
 
     def clean(self, data: bytes) -> bytes:
-        """Return bytes with each credential replaced by its placeholder; their length stays."""
-        for value, placeholder in self._swaps:
-            if value in data:
-                data = data.replace(value, placeholder)
-        return data
+        """Return bytes with each credential replaced by its placeholder, in whatever form; their length stays."""
+        for it in self._entries:
+            data = data.replace(it.value, it.placeholder)  # also one that itself looks like an escape
+        reading = Reading(data)
+        views, out = (reading.text, reading.text.lower()), bytearray()
+        for swap in self._swaps:
+            at = (text := views[swap.folded]).find(swap.value)
+            while at >= 0:
+                out = out or bytearray(data)
+                reading.write(at, swap.placeholder, out)
+                at = text.find(swap.value, at + len(swap.value))
+        return bytes(out) or data
 
     def held_back(self, data: bytes) -> int:
         """Return how many bytes at the end may be the beginning of a credential."""
-        longest = max((len(value) for value, _ in self._swaps), default=1)
-        for size in range(min(longest - 1, len(data)), 0, -1):
-            tail = data[-size:]
-            if any(value.startswith(tail) for value, _ in self._swaps):
-                return size
-        return 0
+        tail = data[-WIDEST * self._longest :]
+        unfinished = UNFINISHED.search(tail)
+        rest = len(tail) - unfinished.start() if unfinished else 0
+        reading = Reading(tail[: len(tail) - rest])
+        texts = (reading.text, reading.text.lower())
+        size = max((_begun(texts[it.folded], it.value) for it in self._swaps), default=0)
+        if size < (CLEAR if reading.ends_a_line else 1):
+            return rest
+        return len(tail) - reading.start(len(reading.text) - size)
 
     def _windows(self, data: bytes) -> Iterator[bytes]:
         for at in range(0, len(data), WINDOW):
@@ -122,10 +139,29 @@ class Cleaner:
         return data[: len(data) - held]
 
 
-def _swaps(entries: Iterable[Entry]) -> list[tuple[bytes, bytes]]:
-    pairs = {
-        value: placeholder
-        for it in entries
-        for value, placeholder in zip(spellings(it.value), spellings(it.placeholder), strict=True)
-    }
-    return sorted(pairs.items(), key=lambda pair: -len(pair[0]))
+def _begun(text: bytes, value: bytes) -> int:
+    """Return how many characters at the end of a text are the beginning of a value."""
+    at = text.find(value[:CLEAR])
+    while at >= 0:
+        if value.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(value[:CLEAR], at + 1)
+    return next((size for size in range(CLEAR - 1, 0, -1) if text.endswith(value[:size])), 0)
+
+
+class Swap(NamedTuple):
+    """One form of a credential, its placeholder's, and whether it is looked for in lower case."""
+
+    value: bytes
+    placeholder: bytes
+    folded: bool
+
+
+def _swaps(entry: Entry) -> list[Swap]:
+    value, placeholder = entry.value, entry.placeholder
+    forms = zip(base64_forms(value), base64_forms(placeholder), strict=True)
+    return [
+        Swap(value.lower(), placeholder, folded=True),
+        Swap(value.hex().encode(), placeholder.hex().encode(), folded=True),
+        *(Swap(of_value, of_placeholder, folded=False) for of_value, of_placeholder in forms),
+    ]

@@ -9,7 +9,7 @@ from msgspec import DecodeError, json
 
 from bottle_mitmproxy.policy.decision import Decision
 from bottle_mitmproxy.policy.policy import Policy
-from bottle_mitmproxy.policy.vault import Cleaner, Entry, Vault
+from bottle_mitmproxy.policy.vault import Cleaner, Entry, Field, Vault
 from bottle_mitmproxy.settings import SettingsError
 from bottle_mitmproxy.sidecar.body import BodyError, Cargo, unpacked
 from claude_bottle.seam.part import HTTPS, Injection
@@ -91,16 +91,18 @@ class Exchange:
         fields = tuple((vault.clean(name), vault.clean(value)) for name, value in headers.fields)
         headers.fields = fields
         response.data.reason = vault.clean(response.data.reason)
-        written = {name.lower(): value.strip().lower().decode("ascii", "replace") for name, value in fields}
-        encoding = written.get(b"content-encoding", "identity")
+        encoding, transfer = _all_of(fields, b"content-encoding"), _all_of(fields, b"transfer-encoding")
+        length = _all_of(fields, b"content-length")
         cleaner = Cleaner(vault)
         bodiless = flow.request.method == "HEAD" or response.status_code in BODILESS
-        if bodiless or encoding in {"", "identity"} or written.get(b"content-length") == "0":
+        if transfer not in {"", "chunked"}:
+            return None
+        if bodiless or encoding in {"", "identity"} or length == "0":
             return lambda data: cleaner.feed(data, last=not data)
         if encoding not in INFLATERS or response.status_code == PARTIAL:
             return None
         headers.fields = tuple((name, value) for name, value in fields if name.lower() not in OF_THE_PACKED)
-        if b"content-length" in written and flow.request.http_version == "HTTP/1.1":
+        if length and flow.request.http_version == "HTTP/1.1":
             headers["transfer-encoding"] = "chunked"
         inflater = Inflater(INFLATERS[encoding])
         return lambda data: cleaner.feed(inflater.feed(data), last=not data)
@@ -159,6 +161,11 @@ class Inflater:
             if self._stream.eof and data:
                 self._stream = zlib.decompressobj(self._window)
         return bytes(out)
+
+
+def _all_of(fields: Iterable[Field], name: bytes) -> str:
+    """Return what a response says under a name, in one line: what is said twice counts twice."""
+    return ", ".join(value.strip().lower().decode("ascii", "replace") for key, value in fields if key.lower() == name)
 
 
 def _has_header(data: bytes) -> bool:

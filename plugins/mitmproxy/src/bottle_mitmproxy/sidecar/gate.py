@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from mitmproxy import http
@@ -145,10 +145,10 @@ class Gate:
             flow.response.stream = lambda _: next(text, b"")  # in place of what the upstream still sends
             return
 
-        def count(part: bytes) -> bytes:
+        def count(part: bytes) -> Sequence[bytes]:
             case.received += len(part)
             try:
-                return clean(part)
+                return [out] if (out := clean(part)) else []  # an empty chunk would be the end
             except (BodyError, zlib.error) as error:  # which closes the connection
                 self._journal.answered(flow, f"the answer was cut off: {error}")
                 raise
@@ -204,10 +204,14 @@ class Gate:
 
     def unreachable(self, flow: http.HTTPFlow, error: str) -> http.Response:
         """Answer a request whose upstream cannot be reached, for the reason that stands in `error`."""
-        case, request = case_of(flow), flow.request
-        host, port = (case.decision.host, case.decision.port) if case else (request.host, request.port)
+        host, port = _target(flow)
         refusal = self.dial_refusals.pop((host, port), None)
         return self.refuse(flow, refusal or unreachable(self.policy, host, port, error))
+
+    def broken(self, flow: http.HTTPFlow, why: str) -> http.Response:
+        """Answer a request that was sent, and whose answer cannot be passed on."""
+        self._journal.answered(flow, why)
+        return answer(unreachable(self.policy, *_target(flow), why))
 
     def refuse(self, flow: http.HTTPFlow, decision: Decision) -> http.Response:
         """Answer a request without an upstream, and report it."""
@@ -231,6 +235,11 @@ def unreachable(policy: Policy, host: str, port: int, error: str) -> Decision:
     """Say in plain words why a host cannot be reached."""
     why = next((text for mark, text in CONNECT_ERRORS if mark in error.lower()), error)
     return policy.refuse(host, port, 502, "upstream", why)
+
+
+def _target(flow: http.HTTPFlow) -> tuple[str, int]:
+    case, request = case_of(flow), flow.request
+    return (case.decision.host, case.decision.port) if case else (request.host, request.port)
 
 
 def _head(flow: http.HTTPFlow) -> Head:

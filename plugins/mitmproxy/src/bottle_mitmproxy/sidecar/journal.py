@@ -78,7 +78,7 @@ class Journal:
                 method=request.method,
                 path=redact_target(request.path),
                 status=flow.response.status_code if flow.response else None,
-                reason=case.found or redact(reason),
+                reason=case.found or self._safe(reason),
                 rule="dlp" if case.found else "",
                 sent=case.sent,
                 received=case.received,
@@ -100,8 +100,12 @@ class Journal:
                 method=method,
                 path=path,
                 status=decision.status,
-                reason=redact(reason or decision.reason),
+                reason=self._safe(reason or decision.reason),
                 rule=decision.rule,
                 fix=decision.fix or decision.line,
             )
         )
+
+    def _safe(self, text: str) -> str:
+        """Return a reason without credentials, those of the bottle among them: it may quote what was sent."""
+        return redact(self._office.vault.clean(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace"))

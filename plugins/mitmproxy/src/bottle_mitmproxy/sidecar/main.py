@@ -16,6 +16,7 @@ from bottle_mitmproxy.sidecar.exchange import read_vault
 from bottle_mitmproxy.sidecar.office import Office
 from bottle_mitmproxy.sidecar.options import make_options
 from bottle_mitmproxy.sidecar.privileges import drop
+from bottle_mitmproxy.sidecar.replies import understand_replies
 from bottle_mitmproxy.sidecar.report import Reporter, complain
 from bottle_mitmproxy.sidecar.serve import Folder, serve
 from bottle_mitmproxy.sidecar.stream import check_websockets
@@ -64,6 +65,7 @@ def run(arrival: Arrival, reports: Reporter) -> None:
     vault = read_vault(settings.injections, sys.stdin.buffer)  # after the drop, from when on no core file is made
     office = Office(settings, options, Tls(authority, options), reports, vault)
     check_websockets(vault)
+    understand_replies()
     with asyncio.Runner(loop_factory=GuardedLoop) as runner:
         runner.run(serve(arrival.listener, office, folder, reports, authority.pem))
 

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from typing import Any, Protocol
 
 from mitmproxy import http
+from mitmproxy.net.http.validate import validate_headers
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
@@ -15,7 +16,13 @@ from mitmproxy.proxy.layers.http import (
     HttpStream,
     SendHttp,
 )
-from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
+from mitmproxy.proxy.layers.http._events import (
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
 from mitmproxy.proxy.layers.http._http1 import Http1Connection
 from mitmproxy.proxy.layers.websocket import WebsocketConnection
 from wsproto import events as ws_events
@@ -32,6 +39,10 @@ HEAD_LIMIT = 256 << 10
 FRAME = 1 << 10
 """Bytes that a frame of a WebSocket counts for beside its content: a million empty ones are work, too."""
 
+CLOSED_EARLY = "server closed connection"
+CLOSED = "it closed the connection before it answered"
+UNREADABLE = "its answer is broken off, or is not HTTP"
+
 Commands = layer.CommandGenerator[Any]
 
 
@@ -44,6 +55,10 @@ class StreamGate(Protocol):
 
     def unreachable(self, flow: http.HTTPFlow, error: str) -> http.Response:
         """Answer a request whose upstream cannot be reached."""
+        ...
+
+    def broken(self, flow: http.HTTPFlow, why: str) -> http.Response:
+        """Answer a request whose upstream gave no answer that can be passed on."""
         ...
 
 
@@ -115,6 +130,27 @@ class Stream(HttpStream):
         self.context.server = self.flow.server_conn = connection
         return True
 
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:  # noqa: FBT001 - mitmproxy's signature
+        """Refuse an answer with a head that could be read in two ways."""
+        if not request and self.flow.response and not _is_clear(self.flow.response):
+            yield commands.CloseConnection(self.flow.server_conn)
+            yield from self._answer(self._gate.broken(self.flow, UNREADABLE))
+            return True
+        return (yield from super().check_invalid(request))
+
+    def handle_protocol_error(self, event: RequestProtocolError | ResponseProtocolError) -> Commands:
+        """Say in our own words what is wrong with an answer: mitmproxy's repeat what the upstream sent."""
+        if isinstance(event, ResponseProtocolError):
+            why = CLOSED if event.message == CLOSED_EARLY else UNREADABLE
+            if self.flow.response is None and not self._is_over():
+                yield from self._answer(self._gate.broken(self.flow, why))
+                return
+            event = ResponseProtocolError(event.stream_id, why, event.code)
+        yield from super().handle_protocol_error(event)
+
+    def _is_over(self) -> bool:
+        return self.client_state == self.state_errored  # pyright: ignore[reportUnknownMemberType] - half typed
+
     def _answer(self, response: http.Response) -> Commands:
         self.flow.response = response
         self.flow.live = False
@@ -124,6 +160,14 @@ class Stream(HttpStream):
         self.client_state = self.server_state = self.state_errored  # pyright: ignore[reportUnknownMemberType] - half typed
         yield DropStream(self.stream_id)
         yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
+
+
+def _is_clear(response: http.Response) -> bool:
+    try:
+        validate_headers(response)
+    except ValueError:
+        return False
+    return True
 
 
 class CheckedWebsocket(WebsocketConnection):
