@@ -91,8 +91,6 @@ class Pair(NamedTuple):
             pytest.skip(f"{self.backend} cannot run here: {wrong}")
         if self.proxy == "pipelock":
             self.check_pipelock()
-            if os.geteuid() != 0:
-                pytest.skip("needs root, for upstreams at the ports 443 and 80")
 
     def check_pipelock(self) -> None:
         """Skip where it is not here: its image, or its program and what makes that a network of its own."""
@@ -119,14 +117,16 @@ class Pair(NamedTuple):
 
         pipelock dials the port that is asked for, so there they have the ports of the real Internet.
         """
+        if self.proxy == "pipelock" and os.geteuid() != 0:
+            pytest.skip("needs root, for upstreams at the ports 443 and 80")
         return Internet(folder, self.address, (443, 80) if self.proxy == "pipelock" else (0, 0))
 
-    def user(self, internet: Internet) -> User:
-        """Return somebody whose manifests choose this pair."""
+    def user(self, internet: Internet | None = None) -> User:
+        """Return somebody whose manifests choose this pair, and whose configuration leads to upstreams of ours."""
         chosen: dict[str, Any] = {"backend": self.backend, "proxy": self.proxy}
         if self.contained:
             chosen["docker"] = {"image": tools_image()}
-        someone = User(internet.config(), chosen)
+        someone = User(internet.config() if internet else "", chosen)
         if self.contained and "DOCKER_HOST" in os.environ:
             someone.environment["DOCKER_HOST"] = os.environ["DOCKER_HOST"]
         return someone

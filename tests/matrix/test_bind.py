@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_upstream import Internet
 from e2e_user import User, wait_until
 from matrix_pair import Pair
 
@@ -58,9 +57,9 @@ cd /workspace; rm -rf free
 
 
 @pytest.fixture
-def user(pair: Pair, internet: Internet) -> Iterator[User]:
+def user(pair: Pair) -> Iterator[User]:
     """Somebody who stands in a repository with one commit, and whose manifest, in it, binds it."""
-    someone = pair.user(internet)
+    someone = pair.user()
     someone.manifest({"workspace": {"mode": "bind"}})
     (someone.home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@example.com\n")
     for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "first")):

@@ -40,6 +40,7 @@ class Repo:
         self.path = path
         path.mkdir(parents=True)
         self.git("init", "-q", "-b", "main")
+        (path / ".git" / "branches").mkdir(exist_ok=True)  # a git from 2.49 on makes none
         self.write(kept="kept\n", changed="before\n")
         self.commit("first")
 

@@ -158,6 +158,22 @@ def test_a_clone_that_shares_objects(repo: Repo, enter: Enter, tmp_path: Path) -
     assert "bottle/reviewer" not in repo.branches()
 
 
+def test_a_folder_s_name_is_no_list_of_others(enter: Enter, tmp_path: Path) -> None:
+    """A newline in it names no second place to borrow objects from, and quotes and spaces are its own."""
+    private = Repo(tmp_path / "private")
+    private.write(secret="hunter2\n")
+    commit = private.commit("secret")
+    repo = Repo(Path(f'{tmp_path}/a "name"\n{private.path}/.git/objects\n/x'))
+    (repo.path / ".git/refs/heads/stolen").write_text(f"{commit}\n")
+    with pytest.raises(BottleError, match="pack-objects"):
+        enter(repo.path)
+    (repo.path / ".git/refs/heads/stolen").unlink()
+    stay = enter(repo.path)
+    assert stay.sh("git log --format=%s") == "first"
+    stay.sh("git commit -q --allow-empty -m inside")
+    assert stay.pull() == ["branch bottle/reviewer: 1 commit"]
+
+
 def test_submodules_and_repositories_within(repo: Repo, enter: Enter, tmp_path: Path) -> None:
     """Each comes as a repository of its own, and its work goes back into its own."""
     other = Repo(tmp_path / "other")

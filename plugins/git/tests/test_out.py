@@ -64,7 +64,9 @@ def test_a_branch_is_never_overwritten(repo: Repo, enter: Enter) -> None:
         "branch bottle/reviewer-3",
         "branch bottle/reviewer-3-wip",
     ]
-    assert before.items() <= repo.branches().items()
+    after = repo.branches()
+    assert before.items() <= after.items()
+    assert after.keys() - before.keys() == {"bottle/reviewer-3", "bottle/reviewer-3-wip"}
 
 
 def test_a_second_pull_goes_on_where_the_first_ended(repo: Repo, enter: Enter) -> None:
@@ -140,6 +142,30 @@ def test_a_repository_that_moved_is_an_error(repo: Repo, enter: Enter) -> None:
     assert stay.pull() == ["branch bottle/reviewer: 1 commit"]
 
 
+def test_a_worktree_that_is_now_another_repository_s_is_an_error(repo: Repo, enter: Enter, tmp_path: Path) -> None:
+    """Work goes back to where it began, not to what has taken its place."""
+    linked, other = tmp_path / "linked", Repo(tmp_path / "other")
+    repo.git("worktree", "add", "-q", str(linked))
+    stay = enter(linked)
+    stay.sh("git commit -q --allow-empty -m inside")
+    shutil.rmtree(linked)
+    other.git("worktree", "add", "-q", str(linked))
+    with pytest.raises(BottleError, match=r"no repository at .*/linked any more"):
+        stay.pull()
+    assert not [name for it in (repo, other) for name in it.branches() if name.startswith("bottle/")]
+
+
+def test_what_the_agent_replaced_comes_out_as_it_is(repo: Repo, enter: Enter) -> None:
+    """`git replace` shows one commit in another's place, inside alone: the real ones come out, whole."""
+    stay = enter(repo.path)
+    stay.sh("echo one >one; git add one; git commit -qm one; git rm -q one; git commit -qm two")
+    stay.sh("git replace HEAD^ HEAD^^; git log --format=%s >/tmp/shown")
+    assert stay.sh("cat /tmp/shown") == "two\nfirst"
+    assert stay.pull() == ["branch bottle/reviewer: 2 commits"]
+    assert repo.git("log", "--format=%s", "bottle/reviewer") == "two\none\nfirst"
+    assert repo.git("fsck", "--strict") == ""
+
+
 def test_damaged_objects_are_an_error(repo: Repo, enter: Enter) -> None:
     """What is not there inside any more cannot come out: nothing is written, and the error says so."""
     stay = enter(repo.path)
@@ -161,7 +187,7 @@ def test_a_full_disk_is_an_error(repo: Repo, enter: Enter, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfileobj", full)
-        with pytest.raises(BottleError, match="No space left"):
+        with pytest.raises(BottleError, match=r"/repo/\.git cannot be written: No space left"):
             stay.pull()
     assert (list(repo.branches()), list((repo.path / ".git/objects").rglob("tmp_*"))) == (["main"], [])
     assert stay.pull() == ["branch bottle/reviewer: 1 commit"]

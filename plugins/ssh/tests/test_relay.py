@@ -14,9 +14,13 @@ from ssh_keys import HOST, Home, blob_of
 
 from bottle_ssh import wire
 from bottle_ssh.agent import KeyAgent
+from bottle_ssh.keys import Identity
+from bottle_ssh.known import HostKeys
+from bottle_ssh.provision import allow
 from bottle_ssh.relay import Allowed, Destination, Relay
 from bottle_ssh.wire import pack_string
 from claude_bottle.errors import LaunchError
+from claude_bottle.manifest.types import Ssh
 from claude_bottle.seam.event import Event
 
 SESSION = b"session" * 4
@@ -284,3 +288,11 @@ def test_the_agent_ends_and_leaves_nothing(home: Home) -> None:
     assert list((home.folder / "claude-bottle").iterdir()) == []
     with pytest.raises(OSError, match=r"."):
         agent.connect()
+
+
+def test_a_certificate_of_a_host_is_enough_where_its_authority_is_held_to_alone() -> None:
+    """Whose it is ssh-agent judges, by the destinations of its key; a key in the user's own agent has none."""
+    entry = Ssh(host=HOST, user="git", port=22, identity_file="/id")
+    hosts = HostKeys((), frozenset({b"key"}), frozenset({b"authority"}))
+    held, lent = Identity(Path("/id")), Identity(Path("/id.pub"), public=frozenset({b"mine"}))
+    assert [allow("x", it, [(entry, hosts)]).destinations[0].certified for it in (held, lent)] == [True, False]

@@ -42,7 +42,7 @@ def bring_out(bottle: Bottle, folder: Path) -> Sequence[str]:
     """Make branches of what was done, and return what there is to tell; BottleError if something cannot come out."""
     del folder
     lines: list[str] = []
-    with map_exceptions({OSError: BottleError}, f"nothing is lost: bottle pull {bottle.name} tries again"):
+    with map_exceptions({OSError: BottleError}, _again(bottle)):
         for at, part in list(stay.parts(bottle)):
             with _received(bottle, at, part) as (scratch, found):
                 lines += _keep(bottle, at, scratch, found)
@@ -100,6 +100,10 @@ def _received(bottle: Bottle, at: str, part: stay.Part) -> Generator[tuple[Scrat
             return
         scratch.run("index-pack", "--strict", "--stdin", "--fix-thin", stdin=sent.pack, hint=_unsound(bottle))
         yield scratch, _find(scratch, sent, part)
+
+
+def _again(bottle: Bottle) -> str:
+    return f"nothing is lost: bottle pull {bottle.name} tries again"
 
 
 def _unsound(bottle: Bottle) -> str:
@@ -192,6 +196,9 @@ def _keep(bottle: Bottle, at: str, scratch: Scratch, found: Found) -> list[str]:
         except NameTakenError:  # somebody was quicker; what is taken is seen at the next look
             if not left:
                 raise
+        except OSError as error:
+            what = f"{part.repository.common} cannot be written: {error.strerror or error}"
+            raise BottleError(what, _again(bottle)) from error
         else:
             stay.remember(bottle, at, made.part)
             lines = [
