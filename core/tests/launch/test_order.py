@@ -68,6 +68,15 @@ def test_a_proof_does_not_outlive_its_launch(stage: Stage, step: str) -> None:
     assert stage.user.left() == []
 
 
+@pytest.mark.parametrize(("leak", "message"), [("", "ready refused"), ("no stage", "the stage does not answer")])
+def test_a_backend_that_is_gone_is_told_and_not_its_proxy(stage: Stage, leak: str, message: str) -> None:
+    """S14: a proxy that does not get ready is the cause only where the backend still answers."""
+    stage.set(fail="ready", leak=leak)
+    with pytest.raises(BottleError, match=message):
+        stage.launch()
+    assert stage.user.left() == []
+
+
 def test_the_bottle_has_its_environment_and_the_launcher_has_not(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """S7: literals, placeholders of the proxy and forwarded values reach the bottle; nothing reaches `os.environ`."""
     seen: list[bytes] = []

@@ -14,7 +14,7 @@ from bottle_docker.address import Address
 from bottle_docker.engine import Engine
 from bottle_docker.labels import LAUNCH
 from bottle_docker.site import sweep
-from claude_bottle.errors import NameTakenError, UnavailableError
+from claude_bottle.errors import UnavailableError
 from claude_bottle.seam.sidecar import SidecarSpec
 
 BASE = "debian:bookworm-slim"
@@ -109,8 +109,7 @@ def test_an_engine_that_dies_during_a_launch_is_told(
     opened._engine = engine
 
     def swept() -> bool:
-        with suppress(NameTakenError):  # a volume of a container that the engine was still making
-            sweep(engine, label)
+        sweep(engine, label)
         mark = f"{LAUNCH}={label}"
         return not [*engine.containers(mark), *engine.networks(mark), *engine.volumes(mark)]
 
@@ -118,3 +117,22 @@ def test_an_engine_that_dies_during_a_launch_is_told(
     while not swept():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def test_a_container_that_comes_while_its_launch_is_swept_goes_too(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N14: an engine may make what was asked for after its client is dead, and then its volume is in use."""
+    label = f"late{time.monotonic_ns()}"
+    volume = {"Type": "volume", "Target": "/late", "VolumeOptions": {"Labels": {LAUNCH: label}}}
+    body = {"Image": BASE, "Labels": {LAUNCH: label}, "HostConfig": {"Mounts": [volume], "NetworkMode": "none"}}
+    engine.create(f"claude-bottle-{label}", body)
+    containers, asked = engine.containers, list[str]()
+
+    def late(wanted: str, *, stopped: bool = True) -> list[Any]:
+        asked.append(wanted)
+        return containers(wanted, stopped=stopped) if len(asked) > 1 else []
+
+    monkeypatch.setattr(engine, "containers", late)
+    sweep(engine, label)
+    assert (containers(f"{LAUNCH}={label}"), engine.volumes(f"{LAUNCH}={label}")) == ([], [])

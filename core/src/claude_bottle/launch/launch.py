@@ -162,7 +162,7 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
         if bound is not None:
             bound.follow(bottle)
         proof.begin(bottle)
-    with phase("proxy ready"):
+    with phase("proxy ready"), _blaming_its_backend(bottle):
         ca = ask_maybe(front, lambda: proxy.ready(READY_DEADLINE))
     proof.ask_proxy(bottle)
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
@@ -180,6 +180,16 @@ def _bring_up(prepared: Prepared, secrets: Secrets, warm: Warm | None, console: 
     with course.signals.held(), map_exceptions({OSError: LaunchError}):
         _announce(prepared, course, work, proxy)
     return Running(bottle, course.launch, watch, prompt, work, threading.Event())
+
+
+@contextmanager
+def _blaming_its_backend(bottle: Bottle) -> Generator[None]:
+    """Raise that a backend does not answer, where that is so, in place of what its proxy makes of it."""
+    try:
+        yield
+    except BottleError:
+        _ = bottle.state
+        raise
 
 
 @contextmanager

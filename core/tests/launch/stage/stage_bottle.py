@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from stage_world import leak, note, step
 
+from claude_bottle.errors import UnavailableError
 from claude_bottle.seam.bottle import Dial, Sightings
 from claude_bottle.seam.owner import Launch
 from claude_bottle.seam.sidecar import Address, SidecarSpec
@@ -30,6 +32,13 @@ class StageSidecar(LocalSidecar):
 
 class StageBottle(LocalBottle):
     """Has walls as far as it says what it sees, and keeps nothing that is put into it."""
+
+    @property
+    def state(self) -> Literal["running", "stopped"]:
+        """Say so, unless the whole stage is gone."""
+        if leak() == "no stage":
+            raise UnavailableError("the stage does not answer")
+        return super().state
 
     def begin(self) -> None:
         """Let it run."""

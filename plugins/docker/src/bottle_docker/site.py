@@ -229,8 +229,19 @@ def default_gateways(networks: Sequence[Network]) -> list[str]:
 
 
 def sweep(engine: Engine, launch: str) -> None:
-    """Remove all that carries a launch's label: containers with their volumes, then networks. Idempotent."""
+    """Remove all that carries a launch's label: containers with their volumes, then networks. Idempotent.
+
+    Twice where a volume is in use: the engine was still making a container that a client had asked for before it died.
+    """
     label = f"{LAUNCH}={launch}"
+    try:
+        sweep_once(engine, label)
+    except NameTakenError:
+        sweep_once(engine, label)
+
+
+def sweep_once(engine: Engine, label: str) -> None:
+    """Remove what has a label now."""
     with ThreadPoolExecutor(WORKERS, "docker") as pool:
         containers, networks = pool.submit(engine.containers, label), pool.submit(engine.networks, label)
         each(pool, engine.remove, [container.id for container in containers.result()])
