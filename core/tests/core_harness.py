@@ -19,11 +19,23 @@ from textwrap import dedent
 import msgspec
 from msgspec.structs import replace
 
+from claude_bottle.plugins.record import Record as PluginRecord
 from claude_bottle.plugins.trust import Locked, fingerprint, normalise, open_lock
 from claude_bottle.seam.owner import Launch, Owner
 from claude_bottle.testing.record import Record
 
-__all__ = ["ASK", "MANIFEST", "STAGE", "Terminal", "User", "process_lives", "trust", "wait_until", "write_distribution"]
+__all__ = [
+    "ASK",
+    "MANIFEST",
+    "STAGE",
+    "Terminal",
+    "User",
+    "process_lives",
+    "trust",
+    "wait_until",
+    "write_backend",
+    "write_distribution",
+]
 
 STAGE = Path(__file__).parent / "launch" / "stage"
 """A folder for the path, with the distribution `stage-plugins`."""
@@ -288,3 +300,17 @@ def write_distribution(
     for file, source in (modules or {}).items():
         (folder / file).write_text(dedent(source))
     return folder
+
+
+def write_backend(folder: Path, name: str, source: str) -> PluginRecord:
+    """Write a backend's module into a folder of the path, and return its row."""
+    (folder / f"backend_{name}.py").write_text(source)
+    return PluginRecord(
+        name=name,
+        kind="backend",
+        distribution=f"bottle-{name}",
+        version="1.0",
+        target=f"backend_{name}:PLUGIN",
+        origin="wheel",
+        location=str(folder),
+    )

@@ -5,12 +5,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from core_harness import write_backend
 
 from claude_bottle.errors import NotFoundError
 from claude_bottle.launch.bottles import find_bottle
 from claude_bottle.plugins.defaults import NO_DEFAULTS
 from claude_bottle.plugins.inventory import Inventory
-from claude_bottle.plugins.record import Record
 
 PLUGIN = """
     from types import SimpleNamespace
@@ -30,20 +30,8 @@ FIRST, SECOND = "claude-bottle-reviewer", "claude-bottle-reviewer-2"
 def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
     """Return two backends: both have a bottle of one name, and one of them a second."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    records: list[Record] = []
-    for name, names in {"one": [FIRST], "other": [FIRST, SECOND]}.items():
-        (tmp_path / f"found_{name}.py").write_text(dedent(PLUGIN.format(names=names)))
-        records.append(
-            Record(
-                name=name,
-                kind="backend",
-                distribution=f"bottle-{name}",
-                version="1.0",
-                target=f"found_{name}:PLUGIN",
-                origin="wheel",
-                location=str(tmp_path),
-            )
-        )
+    names = {"one": [FIRST], "other": [FIRST, SECOND]}
+    records = [write_backend(tmp_path, name, dedent(PLUGIN.format(names=own))) for name, own in names.items()]
     return Inventory(tuple(records), NO_DEFAULTS)
 
 

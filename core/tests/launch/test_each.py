@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from core_harness import write_backend
 
 from claude_bottle.launch.bottles import Answer, ask_each
 from claude_bottle.launch.team import ask
@@ -43,20 +44,7 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Record
         """)
         for name, body in BODIES.items()
     } | {"broken": "import no_such_module", "slow": "import time; time.sleep(30)"}
-    for name, source in sources.items():
-        (tmp_path / f"each_{name}.py").write_text(source)
-    return {
-        name: Record(
-            name=name,
-            kind="backend",
-            distribution=f"bottle-{name}",
-            version="1.0",
-            target=f"each_{name}:PLUGIN",
-            origin="wheel",
-            location=str(tmp_path),
-        )
-        for name in sources
-    }
+    return {name: write_backend(tmp_path, name, source) for name, source in sources.items()}
 
 
 def probe(records: dict[str, Record], *names: str) -> tuple[list[Answer[ProbeResult]], float]:

@@ -67,7 +67,7 @@ def _problems(plugin: Record, backend: Loaded) -> Sequence[Problem]:
 def _own_problems(proxy: Loaded) -> Sequence[Problem]:
     """Return the same of the kit's own backend, whose mark is no obstacle here."""
     from claude_bottle.testing.contract import load_target  # noqa: PLC0415 - needs pytest
-    from claude_bottle.testing.local import TARGET  # noqa: PLC0415 - it comes with the same
+    from claude_bottle.testing.local import TARGET  # noqa: PLC0415 - the kit is loaded where it is used
 
     traits = proxy.plugin.proxy_traits
     if traits is not None and "process" not in traits.runs:

@@ -104,7 +104,7 @@ class _Part(threading.Thread):
         """See `threading.Thread`."""
         try:
             self._part()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, `result` raises it
             self._error = error
 
     def result(self) -> None:
