@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from claude_bottle.cli.errors import reported, say
-from claude_bottle.cli.surroundings import read_surroundings, stdin_is_terminal
+from claude_bottle.cli.surroundings import ask_hidden, read_surroundings, stdin_is_terminal
 from claude_bottle.errors import BottleError, UnavailableError
 from claude_bottle.launch.cores import forbid_core_files
 from claude_bottle.launch.credentials import agent_credentials, pick_credential
@@ -69,8 +69,7 @@ def _read(known: tuple[Credential, ...]) -> str:
         return value
     for it in known:
         say(f"{it.name}: {it.what}" + (f"; {it.how}" if it.how else ""))
-    answer: str = click.prompt("paste it here (it is not shown)", hide_input=True, err=True)
-    return answer.strip()
+    return ask_hidden("paste it here (it is not shown)").strip()
 
 
 def _has_keyring(path: Path) -> bool:
