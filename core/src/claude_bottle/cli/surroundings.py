@@ -1,7 +1,6 @@
 """What commands read of the user's surroundings."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -46,6 +45,8 @@ def ask_hidden(question: str) -> str:
 
     Ctrl-Z does nothing meanwhile: a shell switches the echo on, and what is typed after `fg` would be shown.
     """
+    import signal  # noqa: PLC0415 - a dry run asks nothing
+
     before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
         answer: str = click.prompt(question, hide_input=True, err=True)
