@@ -120,6 +120,7 @@ def test_a_transcript_that_the_agent_spoilt_explains_nothing(line: str) -> None:
 
 
 PLAN: Any = SimpleNamespace(forwarded=(), injected=())
+EVENT = {"time": 0, "verdict": "allow", "host": "api.anthropic.com"}
 ANSWERED: Any = {"method": "POST", "path": "/v1/messages?beta=…", "status": 200}
 WARNED: Any = {"method": "POST", "verdict": "warn", "reason": "request header contains secret", "rule": "dlp"}
 
@@ -146,7 +147,7 @@ def test_a_failed_turn_has_the_cause_that_the_proxy_saw(
     """An answer that is none is no want of one; what Claude Code itself finds wrong is no fault of the network's."""
     line = json.dumps({"isApiErrorMessage": True, **turn})
     aside = Event(time=0, verdict="allow", host="api.anthropic.com", path="/api/claude_code/settings", status=404)
-    events = [aside, Event(**{"time": 0, "verdict": "allow", "host": "api.anthropic.com", **event})]
+    events = [aside, msgspec.convert({**EVENT, **event}, Event)]
     causes = list(failed_turn(last_turn(line), PLAN, events))
     assert [said in it.message for it in causes if said] == [True] * len(causes)
     assert (causes == []) == (said is None)

@@ -97,9 +97,7 @@ def failed_turn(turn: Turn, plan: Plan, events: Sequence[Event]) -> Iterator[Pro
             f"`bottle login claude`, or set {' or '.join(it.name for it in CREDENTIALS)} here",
         )
     elif turn.api_error.startswith("tls"):
-        cure = (
-            "where it is right, name its authority under `upstream: ca` in config.yaml, for a proxy that opens the host"
-        )
+        cure = "where it is right, let the proxy open the host, and name its authority in config.yaml, `upstream: ca`"
         yield Problem(f"what answers as {MODEL} has a certificate that the bottle does not trust", cure)
     elif last and last.reason and (last.rule == "upstream" or (last.verdict == "allow" and not last.status)):
         yield Problem(f"{MODEL} cannot be reached: {last.reason}", NETWORK)
