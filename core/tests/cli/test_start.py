@@ -100,7 +100,8 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         .replace("    skills", "")
         .replace("prompt:", "skils: [a]\n    prompt:")
     )
-    files = ("--secret-file", "X=/nowhere", "--secret-file", "Y=/dev/null")
+    (user.project / "binary").write_bytes(b"\xff")
+    files = ("--secret-file", "X=/nowhere", "--secret-file", "Y=/dev/null", "--secret-file", "Z=binary")
     shown = user.run("start", "reviewer", "--dry-run", *files, env={"STAGE_PROBLEMS": "2"})
     assert shown.returncode == 1
     assert shown.stdout == ""
@@ -110,6 +111,7 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         "error: bottle.yaml:16: agents.reviewer.skils: unknown key (did you mean skills?)",
         "error: --secret-file X: /nowhere cannot be read: No such file or directory",
         "error: --secret-file Y: /dev/null is empty",
+        "error: --secret-file Z: binary cannot be read: not UTF-8",
         "error: bottle.yaml:9: bottles.dev.env.A: A needs the host's variable UNSET_ONE, which is not set",
         "error: bottle.yaml:10: bottles.dev.env.S: the secret S cannot be asked for without a terminal",
         "error: --secret-file Y: the manifest has no secret of this name",

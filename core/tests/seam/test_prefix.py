@@ -171,3 +171,24 @@ def test_a_cache_that_cannot_be_written_says_where_another_may_be(registry: Path
     with pytest.raises(LaunchError, match="cannot be made") as caught:
         ensure(program(registry), print)
     assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
+
+
+def test_an_archive_that_cannot_be_unpacked_is_told_in_tar_s_words(registry: Path) -> None:
+    """Most often for want of room: the cure is another folder, and nothing half-made stays."""
+    given = program(registry)
+    (registry / "package.tgz").write_bytes(b"no archive")
+    unpinned = replace(given, packages=(replace(given.packages[0], integrity=""),))
+    with pytest.raises(LaunchError, match="fetched.tgz cannot be unpacked in ") as caught:
+        ensure(unpinned, print)
+    assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
+    assert [it.name for it in programs_dir().iterdir() if it.is_dir()] == []
+
+
+def test_a_cache_that_fills_up_meanwhile_says_where_another_may_be(registry: Path) -> None:
+    """Whatever the system does not let us write on the way: the program and the folder are named."""
+    folder = ensure(program(registry), print)
+    shutil.rmtree(folder)
+    folder.with_name(f"{folder.name}.new").write_text("stands in the way")
+    with pytest.raises(LaunchError, match=f"tool could not be installed in {programs_dir()}: ") as caught:
+        ensure(program(registry), print)
+    assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
