@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from claude_bottle.errors import Problem
 from claude_bottle.launch.choose import with_others
 from claude_bottle.plan.spec import Choice
-from claude_bottle.plugins.defaults import Defaults, Pair
+from claude_bottle.plugins.defaults import Pair
 
 FAULTS = [Problem("the first", "mend it"), Problem("the last")]
 

@@ -178,7 +178,7 @@ def test_an_archive_that_cannot_be_unpacked_is_told_in_tar_s_words(registry: Pat
     given = program(registry)
     (registry / "package.tgz").write_bytes(b"no archive")
     unpinned = replace(given, packages=(replace(given.packages[0], integrity=""),))
-    with pytest.raises(LaunchError, match="fetched.tgz cannot be unpacked in ") as caught:
+    with pytest.raises(LaunchError, match=r"fetched\.tgz cannot be unpacked in ") as caught:
         ensure(unpinned, print)
     assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
     assert [it.name for it in programs_dir().iterdir() if it.is_dir()] == []

@@ -93,5 +93,5 @@ def test_what_was_kept_stands_behind_what_is_said_now(tmp_path: Path, monkeypatc
 def test_a_file_that_is_gone_since_the_question_ends_the_launch(tmp_path: Path) -> None:
     """It is named."""
     section = ClaudeSection(memory=str(tmp_path / "gone.md"))
-    with pytest.raises(LaunchError, match="gone.md"):
+    with pytest.raises(LaunchError, match=r"gone\.md"):
         home(replace(PLAN, sections=(("claude", section),)))

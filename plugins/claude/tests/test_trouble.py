@@ -127,9 +127,8 @@ def test_what_the_proxy_could_not_reach_is_told_in_its_words() -> None:
 def test_of_several_causes_the_first_is_told() -> None:
     """A full or closed place, which may be why all else failed; one that is nearly full is none."""
     full = "unwritable /usr\n99% /home/agent\n100% /tmp\n"
-    assert causes(401, disks=full) == [
-        "/usr, the home in the bottle, cannot be written; leave HOME out of the manifest's `env`, or `chmod u+w` it inside"
-    ]
+    cure = "leave HOME out of the manifest's `env`, or `chmod u+w` it inside"
+    assert causes(401, disks=full) == [f"/usr, the home in the bottle, cannot be written; {cure}"]
     cure = "remove something there, or give it more room in the bottle's section `box:`"
     assert causes(401, disks="99% /home/agent\n100% /tmp\n") == [f"/home/agent in the bottle is full; {cure}"]
     assert "does not accept" in causes(401, disks="98% /home/agent\n- /proc\n")[0]

@@ -16,6 +16,9 @@ from typing import Any
 from urllib.parse import quote
 
 import brotli  # pyright: ignore[reportMissingTypeStubs] - it has none
+import h2.config  # pyright: ignore[reportMissingTypeStubs] - as above
+import h2.connection  # pyright: ignore[reportMissingTypeStubs] - as above
+import h2.events  # pyright: ignore[reportMissingTypeStubs] - as above
 import pytest
 import wsproto
 import wsproto.events
@@ -258,14 +261,21 @@ def test_it_is_refused_in_a_name_that_stands_in_the_target_alone(holder: Running
 
 @pytest.mark.parametrize("what", ["placeholder", "real value"])
 def test_it_is_refused_behind_a_body(holder: Running, https: Upstream, held: str, what: str) -> None:
-    """S4: a trailer is a header."""
-    text = held if what == "placeholder" else REAL
-    head = "POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Who\r\n\r\n"
-    with holder.tls("api.test:443") as sock:
-        sock.sendall(f"{head}1\r\nx\r\n0\r\nX-Who: {text}\r\n\r\n".encode())
-        said = read_head(sock)
-    assert b" 403 " in said, (said, https.seen)
-    assert (denial(holder).rule, https.seen) == ("credential", [])
+    """S4: a trailer of HTTP/2 is passed on, those of HTTP/1.1 are not."""
+    client: Any = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    client.initiate_connection()
+    head = {":method": "POST", ":scheme": "https", ":authority": "api.test", ":path": "/"}
+    client.send_headers(1, head.items())
+    client.send_headers(1, [("x-who", held if what == "placeholder" else REAL)], end_stream=True)
+    status = ""
+    with holder.tls("api.test:443", alpn=("h2",)) as sock:
+        sock.sendall(client.data_to_send())
+        while not status:
+            arrived: list[Any] = client.receive_data(sock.recv(65536))
+            status = "".join(
+                dict(it.headers)[":status"] for it in arrived if isinstance(it, h2.events.ResponseReceived)
+            )
+    assert (status, denial(holder).rule, https.seen) == ("403", "credential", [])
 
 
 def test_a_redirect_does_not_carry_it_on(holder: Running, https: Upstream, held: str) -> None:
