@@ -9,17 +9,20 @@ from claude_bottle.launch.choose import with_others
 from claude_bottle.plan.spec import Choice
 from claude_bottle.plugins.defaults import Pair
 
-FAULTS = [Problem("the first", "mend it"), Problem("the last")]
+FAULTS = [Problem("the first", "mend it"), Problem("the last", "try it")]
 
 
 @pytest.mark.parametrize(
     ("backend", "hints"),
     [
-        (Choice("one", "preference: one is there"), ["mend it", "or take another backend: --backend two or three"]),
-        (Choice("one", "flag"), ["mend it", None]),
+        (
+            Choice("one", "preference: one is there"),
+            ["mend it", "try it; or take another backend: --backend two or three"],
+        ),
+        (Choice("one", "flag"), ["mend it", "try it"]),
     ],
 )
-def test_others_are_named_at_the_end_where_nobody_chose(stage: Stage, backend: Choice, hints: list[str | None]) -> None:
+def test_others_are_named_at_the_end_where_nobody_chose(stage: Stage, backend: Choice, hints: list[str]) -> None:
     """S18: all but the one at fault, and none where a user named it."""
     sources = stage.prepared().sources
     pairs = tuple(Pair(backend=name, proxy="way") for name in ("one", "two", "three"))
