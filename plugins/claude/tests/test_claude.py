@@ -45,6 +45,16 @@ def test_the_model_is_all_that_it_needs_to_reach() -> None:
     assert login == {(host, "warn") for host in hosts}
 
 
+def test_what_it_does_of_its_own_accord_is_off() -> None:
+    """In its own words: telemetry, the marketplace, updates, and complaints that it was not installed by itself."""
+    assert plan().env == (
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        ("CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", "1"),
+        ("DISABLE_AUTOUPDATER", "1"),
+        ("DISABLE_INSTALLATION_CHECKS", "1"),
+    )
+
+
 def test_a_gateway_s_token_is_handed_over() -> None:
     """It goes to no host that is known here, so the agent holds it; a login of the model's host need not be."""
     assert plan().forward == ("ANTHROPIC_AUTH_TOKEN",)
