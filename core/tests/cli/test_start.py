@@ -195,6 +195,17 @@ def test_words_after_the_dashes_go_to_the_agent_or_replace_it(user: User) -> Non
     assert instead.stdout == "a b|--yes|"
 
 
+def test_why_the_agent_ended_so_is_said_last(user: User) -> None:
+    """In one line, whatever it quotes; not where another command ran, nor where the bottle cannot be asked any more."""
+    words = ("start", "reviewer", "--yes", *FILE)
+    told = user.run(*words, "--", "-x", env={"STAGE_CAUSE": "a\x1b[2Jb\nerror: c"})
+    assert told.returncode == 0
+    assert told.stderr.splitlines()[-1] == r"stagehand: 0 after 0 events: a\x1b[2Jb\nerror: c; a cure"
+    assert "stagehand: " not in user.run(*words, "--", "true", env={"STAGE_CAUSE": "any"}).stderr
+    gone = user.run(*words, "--", "-x", env={"STAGE_CAUSE": "none can be told"})
+    assert (gone.returncode, "the bottle is gone" in gone.stderr) == (0, False)
+
+
 def test_stdin_and_stdout_pass_byte_for_byte(user: User) -> None:
     """Without a terminal three pipes carry everything, and stdout holds the command's words alone."""
     passed = user.run("start", "reviewer", "--yes", *FILE, "--", "cat", stdin="\x00\x1b[31m\r\nlast")
