@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from claude_bottle.errors import UnavailableError
+from claude_bottle.errors import LaunchError, UnavailableError, map_exceptions
 from claude_bottle.launch.fetch import forget_entry, keyring_value, store_entry
 from claude_bottle.plan.environment import LOGINS
 from claude_bottle.seam.folders import private_dir
@@ -49,13 +49,15 @@ class Logins:
         return self._folder / name
 
     def keep(self, it: Kept, value: str) -> None:
-        """Store a value in place of all that this agent had."""
-        self.forget(it.agent)
+        """Store a value in place of all that this agent had, which stays where it cannot be stored."""
         if it.where == "keyring":
             store_entry(f"{SERVICE}/{it.name}", value)
         else:
             self._write(it.name, value)
-        self._store.change(lambda index: Index((*index.kept, it)))
+        for old in self.kept():
+            if old.agent == it.agent and (old.name, old.where) != (it.name, it.where):
+                self._remove(old)
+        self._store.change(lambda index: Index((*(old for old in index.kept if old.agent != it.agent), it)))
 
     def value(self, it: Kept) -> str:
         """Return a stored value; UnavailableError with the cure if it is no longer there."""
@@ -70,16 +72,22 @@ class Logins:
         """Remove all that is stored for an agent, and return what that was."""
         gone = tuple(it for it in self.kept() if it.agent == agent)
         for it in gone:
-            if it.where == "keyring":
-                forget_entry(f"{SERVICE}/{it.name}")
-            else:
-                self.file(it.name).unlink(missing_ok=True)
+            self._remove(it)
         if gone:
             self._store.change(lambda index: Index(tuple(it for it in index.kept if it.agent != agent)))
         return gone
 
+    def _remove(self, it: Kept) -> None:
+        if it.where == "keyring":
+            forget_entry(f"{SERVICE}/{it.name}")
+        else:
+            self.file(it.name).unlink(missing_ok=True)
+
     def _write(self, name: str, value: str) -> None:
         path = private_dir(self._folder) / name
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(value)
+        new = path.with_name(f"{name}.new")
+        with map_exceptions({OSError: LaunchError}):
+            new.unlink(missing_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+                stream.write(value)
+            new.replace(path)
