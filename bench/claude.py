@@ -19,9 +19,12 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
+from cost import run
+from engine import page_on_floor
 from machine import describe, load
 from sample import Sample, interleave
 from spent import read_phases
+from stage import Stage, staged
 from table import Row, judge, markdown, plain
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "model"))
@@ -40,9 +43,10 @@ __all__ = ["claude_section"]
 
 KEY = "sk-test-0123456789abcdefghijklmnopqrstuvwxyz"
 BARE = "bare `claude`"
+FLOOR = "the engine's bare calls"
 GOALS: Mapping[str, tuple[float, str]] = {
     "bwrap": (1.0, "see the phases"),
-    "docker": (1.5, "two containers and two networks begin and end, which takes the engine most of it"),
+    "docker": (1.5, "the engine's bare calls for two containers and two networks take more"),
 }
 """Seconds that a launch may add, by backend, and what stands in the way."""
 ROUNDS = 40
@@ -177,7 +181,7 @@ def claude_section(rounds: int) -> str:
     """Measure in interleaved rounds, and return the section."""
     before = load()
     ways = measure(rounds)
-    pairs = [name for name in ways.answers if name != BARE]
+    pairs = [name for name in ways.sessions if name != BARE]
     rows = [row for name in pairs for row in rows_of(name, ways)]
     return Template(TEXT.read_text(encoding="utf-8")).substitute(
         date=f"{datetime.now(UTC):%Y-%m-%d}",
@@ -201,21 +205,27 @@ def measure(rounds: int) -> Ways:
     with placed("127.0.0.1") as here:
         ways: dict[str, Way] = {"bwrap + mitmproxy": partial(here.bottled, "bwrap", "mitmproxy"), BARE: here.bare}
         if probe().state != "ready":
-            return run_all(ways, [here.model], rounds)
+            return run_all(ways, [here.model], rounds, None)
         engine = open_engine()
         pipelock = bool(engine.image_id(IMAGE)) and os.geteuid() == 0  # it dials the port that is asked for
-        with placed(default_gateways(engine.networks())[0], (443, 80) if pipelock else (0, 0)) as there:
+        address = default_gateways(engine.networks())[0]
+        with placed(address, (443, 80) if pipelock else (0, 0)) as there, staged(address) as stage:
             for proxy in ("mitmproxy", "pipelock") if pipelock else ("mitmproxy",):
                 ways[f"docker + {proxy}"] = partial(there.bottled, "docker", proxy)
-            return run_all(ways, [here.model, there.model], rounds)
+            return run_all(ways, [here.model, there.model], rounds, partial(on_floor, stage, address))
 
 
-def run_all(ways: Mapping[str, Way], models: list[Model], rounds: int) -> Ways:
+def on_floor(stage: Stage, address: str) -> Taken:
+    """Run the engine's bare calls for one page, see `floor.py`."""
+    return Taken(run(page_on_floor(stage, "mitmproxy", address)).wall, 0.0, {})
+
+
+def run_all(ways: Mapping[str, Way], models: list[Model], rounds: int, floor: Callable[[], Taken] | None) -> Ways:
     """Run each way's answer, its session, and its session with models that think, where that has a goal."""
-    for way in ways.values():
-        way(ANSWER)
+    answers = {name: partial(way, ANSWER) for name, way in ways.items()} | ({FLOOR: floor} if floor else {})
+    interleave(1, answers)
     sessions = {name: partial(way, SESSION) for name, way in ways.items()}
-    answered = interleave(rounds, {name: partial(way, ANSWER) for name, way in ways.items()})
+    answered = interleave(rounds, answers)
     few = FEW if rounds > FEW else 1
     at_once = interleave(few, sessions)
     for model in models:
@@ -230,6 +240,10 @@ def rows_of(name: str, ways: Ways) -> Iterator[Row]:
     goal, obstacle = GOALS[name.partition(" ")[0]]
     yield judge(f"one answer, {name}: added", one.minus(bare), goal, obstacle=obstacle, unit=" s")
     yield plain(f"one answer, {name}: ÷ bare", one.over(bare).text(".2f"))
+    if FLOOR in ways.answers and name == "docker + mitmproxy":
+        floor = wall(ways.answers[FLOOR])
+        yield plain("the engine's bare calls for one page", floor.text(".2f") + " s")
+        yield plain(f"one answer, {name}: added ÷ these", one.minus(bare).over(floor).text(".2f"))
     at_once = session(ways.sessions[name]).over(session(ways.sessions[BARE]))
     yield plain(f"session at once, {name}: ÷ bare", at_once.text(".2f"))
     if name in ways.thought:

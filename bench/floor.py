@@ -9,13 +9,15 @@ import os
 import shlex
 import socket
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from ipaddress import IPv4Network
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import docker
+from docker.errors import APIError
 from msgspec import json
 
 from bottle_docker.archive import pack_archive
@@ -91,8 +93,8 @@ def main(proxy: str, folder: Path, place: str) -> None:
     mark = Mark.of(Launch(label=os.urandom(8).hex(), owner=Owner.current()), "bench", "floor")
     one, two = islice(free_subnets(IPv4Network("10.214.0.0/16"), map(IPv4Network, taken(client))), 2)
     with ThreadPoolExecutor(6) as pool:
-        inside = pool.submit(network, client, one, {"com.docker.network.bridge.inhibit_ipv4": "true"}, mark)
         outside = pool.submit(network, client, two, {}, mark)
+        inside = pool.submit(network, client, one, {"com.docker.network.bridge.inhibit_ipv4": "true"}, mark)
         agent = pool.submit(start_agent, client, inside, mark)
         sidecar = pool.submit(start_proxy, client, spec, inside, outside, mark)
         name = agent.result()
@@ -106,9 +108,8 @@ def main(proxy: str, folder: Path, place: str) -> None:
         refused.result()
         run(client, name, "mkdir -p ~/.bottle && : >~/.bottle/prompt.md")
         page = run(client, name, f"curl -sS --fail https://{HOST}/")
-        for gone in [pool.submit(client.remove_container, it, v=True, force=True) for it in (name, beside)]:
-            gone.result()
-        for gone in [pool.submit(client.remove_network, it.result().network) for it in (inside, outside)]:
+        going = [pool.submit(client.remove_container, it, v=True, force=True) for it in (name, beside)]
+        for gone in [pool.submit(leave, client, it.result().network, going) for it in (inside, outside)]:
             gone.result()
     sys.stdout.buffer.write(page)
 
@@ -177,6 +178,17 @@ def look(client: Any, agent: str, dials: list[Dial], names: list[str]) -> None:
     """Look around in the container."""
     lines = shlex.join(look_input(dials, names, Control("proxy", least(names))).decode().splitlines())
     run(client, agent, f"printf '%s\\n' {lines} | {shlex.join(look_argv())}")
+
+
+def leave(client: Any, network: str, going: list[Future[None]]) -> None:
+    """Remove a network once its containers have ended."""
+    while not all(it.done() for it in going):
+        if not client.inspect_network(network)["Containers"]:
+            with suppress(APIError):  # it is being left
+                client.remove_network(network)
+                return
+        wait(going, 0.03)
+    client.remove_network(network)
 
 
 def run(client: Any, container: str, script: str) -> bytes:

@@ -5,13 +5,10 @@ import re
 import pytest
 from agents_user import KEY, Company
 from e2e_user import Done
-from matrix_pair import COLUMNS
 from model_claude import ClaudeModel
 
 pytestmark = pytest.mark.timeout(600)  # as in test_claude
 Claude = Company[ClaudeModel]
-ONE_BACKEND = pytest.mark.parametrize("pair", [COLUMNS[0], COLUMNS[2]], indirect=True)
-"""What has nothing to do with the backend: each proxy once, for what it tells differs."""
 RETRIES = {"CLAUDE_CODE_MAX_RETRIES": "0"}
 
 
@@ -26,7 +23,6 @@ def last_line(done: Done) -> str:
     return done.err.rstrip("\n").rpartition("\n")[2]
 
 
-@ONE_BACKEND
 def test_an_expired_login_is_told_from_a_refusal(claude: Claude) -> None:
     """A 401 of the service: which variable it does not accept; the exit code and stdout are Claude Code's."""
     done = run(claude, "[[mock:error 401]]")
@@ -36,7 +32,6 @@ def test_an_expired_login_is_told_from_a_refusal(claude: Claude) -> None:
     assert last_line(done) == expected
 
 
-@ONE_BACKEND
 def test_an_overloaded_service_is_no_fault_of_the_bottle(claude: Claude) -> None:
     """A 529 of the service: wait."""
     done = run(claude, "[[mock:error 529]]")
@@ -44,7 +39,6 @@ def test_an_overloaded_service_is_no_fault_of_the_bottle(claude: Claude) -> None
     assert last_line(done).startswith("claude: the service is overloaded or out of order (529); nothing is wrong with")
 
 
-@ONE_BACKEND
 def test_a_missing_login_says_what_to_set(claude: Claude) -> None:
     """Nothing in the host's environment: the names of what would do."""
     done = run(claude, "say hi", ANTHROPIC_API_KEY="")
@@ -60,7 +54,6 @@ def test_a_full_home_is_named(claude: Claude, full: dict[str, object]) -> None:
     assert last_line(done) == f"claude: /tmp in the bottle is full; {cure}"
 
 
-@ONE_BACKEND
 def test_a_home_that_cannot_be_written_is_named(claude: Claude) -> None:
     """Whoever set another one, or took the right away, is told so beside whatever Claude Code makes of it."""
     done = run(claude, "[[mock:error 400]]", {"env": {**RETRIES, "HOME": "/usr"}})
@@ -82,7 +75,6 @@ def test_too_little_memory_is_a_problem_before_the_start(claude: Claude) -> None
     assert "claude does not work with less than 512m of memory, and the bottle has 128m" in done.err
 
 
-@ONE_BACKEND
 def test_a_refusal_of_the_proxy_is_no_failed_login(claude: Claude) -> None:
     """What the proxy refuses on the way to the model is told as that, whatever Claude Code calls it."""
     claude.needs("one level")
@@ -93,7 +85,6 @@ def test_a_refusal_of_the_proxy_is_no_failed_login(claude: Claude) -> None:
     assert "claude: this is no failed login: the proxy refused what went to api.anthropic.com" in last_line(done)
 
 
-@ONE_BACKEND
 def test_a_service_that_cannot_be_reached_is_the_network(claude: Claude) -> None:
     """Nothing answers where the name leads: whose network to look at."""
     if claude.pair.proxy == "pipelock":

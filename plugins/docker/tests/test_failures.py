@@ -184,6 +184,25 @@ def test_a_failure_half_way_is_swept(engine: Engine, open_site: Any, monkeypatch
     assert engine.networks(f"{LAUNCH}={label}") == []
 
 
+def test_a_network_that_somebody_else_joined_is_told_and_the_rest_goes(start: Any, engine: Engine) -> None:
+    """And it goes, too, once they have left."""
+    bottle = start(slug="joined").bottle
+    label = f"{LAUNCH}={bottle.launch}"
+    (inside,) = (it for it in engine.networks(label) if "internal" in it.name)
+    body = {"Image": BASE, "Cmd": ["sleep", "60"], "HostConfig": {"NetworkMode": inside.id}}
+    guest = engine.create(f"guest-of-{bottle.name}", body)
+    try:
+        engine.start(guest)
+        with pytest.raises(LaunchError, match="has active endpoints"):
+            bottle.stop()
+        assert not engine.containers(label)
+        assert [it.id for it in engine.networks(label)] == [inside.id]
+    finally:
+        engine.remove(guest)
+    bottle.stop()
+    assert not engine.networks(label)
+
+
 def test_an_engine_on_another_machine_is_told() -> None:
     """The check of the machine says whose host it is, and how isolation is proved there."""
     findings = judge(Address("tcp://192.0.2.9:2375", "DOCKER_HOST"), HERE, {**INFO, "Name": "far"})

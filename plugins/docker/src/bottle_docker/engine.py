@@ -19,7 +19,7 @@ from bottle_docker.archive import Member, unpack_archive
 from bottle_docker.build import build_image
 from bottle_docker.cures import explained
 from bottle_docker.listing import Container, Layer, Network, Volume
-from bottle_docker.probe import ask
+from bottle_docker.probe import version_of
 from bottle_docker.stream import Stream, local_socket, open_stream
 from claude_bottle.errors import BottleError, LaunchError, NameTakenError, NotFoundError, UnavailableError
 
@@ -39,7 +39,7 @@ class Engine:
         tls = address.tls
         config = TLSConfig(client_cert=tls.pair, ca_cert=tls.ca, verify=tls.verify) if tls else False
         # An engine older than the SDK's own idea of one does too. Where nobody listens the SDK leaves its socket open.
-        version = str(ask(address, "/version").get("ApiVersion"))
+        version = str(version_of(address).get("ApiVersion"))
         path = local_socket(address)
         with answered(address):
             self._client: Any = docker.APIClient(
@@ -133,6 +133,14 @@ class Engine:
         """Give a container a second network and its address there."""
         with answered(self.address):
             self._client.connect_container_to_network(container, network, ipv4_address=address)
+
+    def joined(self, network: str) -> bool:
+        """Say whether a container that runs is on a network; not if that is gone."""
+        try:
+            with answered(self.address):
+                return bool(self._client.inspect_network(network)["Containers"])
+        except NotFoundError:
+            return False
 
     def remove_network(self, network: str) -> None:
         """Remove a network; nothing if it is gone."""

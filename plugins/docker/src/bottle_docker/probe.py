@@ -39,7 +39,7 @@ def probe() -> ProbeResult:
             state="absent", findings=(Finding(what="docker engine", ok=False, detail="none", cure=cure),)
         )
     try:
-        version, info = ask(address, "/version"), info_of(address)
+        version, info = version_of(address), info_of(address)
     except UnavailableError as error:
         return broken("docker engine", f"{error.message} ({address.source})", cure_of(address, error))
     findings = tuple(judge(address, version, info))
@@ -77,6 +77,12 @@ def judge(address: Address, version: dict[str, Any], info: dict[str, Any]) -> li
 def host_of(address: Address) -> str:
     """Return the name of the machine that an engine runs on; UnavailableError if none answers."""
     return str(info_of(address).get("Name", ""))
+
+
+@cache
+def version_of(address: Address) -> dict[str, Any]:
+    """Return which engine and which API answers, asked once."""
+    return ask(address, "/version")
 
 
 @cache

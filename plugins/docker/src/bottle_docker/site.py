@@ -39,6 +39,7 @@ __all__ = ["DockerSite", "sweep"]
 
 T = TypeVar("T")
 WORKERS = 6
+STEP = 0.03  # seconds between two looks at a network that is being left
 STARTING = 30.0  # seconds that the agent's first process may take to say that it is there
 
 
@@ -65,7 +66,7 @@ class DockerSite:
         self._host = host_of(engine.address)
         self._there = self._pool.submit(self._witness_there) if self._host != os.uname().nodename else None
         self._outside = self._pool.submit(self._network, "egress", pool, {})
-        self._inside = self._pool.submit(self._network, "internal", pool, isolation(engine.api))
+        self._inside = self._pool.submit(self._network_inside, pool)
         self._long = [self._pool.submit(self._agent_image)]
         self._agent = self._pool.submit(self._make_agent, self._long[0])
         self._sidecars: list[Future[Started]] = []
@@ -171,6 +172,11 @@ class DockerSite:
         with locked(NETWORKS, self._ended):
             return make_network(self._engine, base, pool, options, labels, routes)
 
+    def _network_inside(self, pool: IPv4Network) -> Segment:
+        """Make it after the other, which the proxy's container waits for; the engine makes one at a time."""
+        wait([self._outside])
+        return self._network("internal", pool, isolation(self._engine.api))
+
     def _witness_there(self) -> HostWitness:
         self._images.ensure(BASE)
         name, container = self._create(f"claude-bottle-witness-{self._mark.slug}", lambda _: witness_body(self._mark))
@@ -244,15 +250,26 @@ def sweep_once(engine: Engine, label: str) -> None:
     """Remove what has a label now."""
     with ThreadPoolExecutor(WORKERS, "docker") as pool:
         containers, networks = pool.submit(engine.containers, label), pool.submit(engine.networks, label)
-        each(pool, engine.remove, [container.id for container in containers.result()])
-        each(pool, engine.remove_network, [network.id for network in networks.result()])
+        going = [pool.submit(engine.remove, container.id) for container in containers.result()]
+        left = [pool.submit(leave, engine, network.id, going) for network in networks.result()]
+        raise_first([*going, *left])
     for volume in engine.volumes(label):
         engine.remove_volume(volume.name)
 
 
-def each(pool: ThreadPoolExecutor, call: Callable[[str], None], ids: Sequence[str]) -> None:
-    """Do something to each of several things side by side; the first failure is raised once all are done."""
-    futures = [pool.submit(call, it) for it in ids]
+def leave(engine: Engine, network: str, going: Sequence[Future[None]]) -> None:
+    """Remove a network once no container is on it: each leaves it as soon as it ends, well before it is removed."""
+    while not all(container.done() for container in going):
+        with suppress(LaunchError):  # whoever is no longer on it may be leaving still
+            if not engine.joined(network):
+                engine.remove_network(network)
+                return
+        wait(going, STEP)
+    engine.remove_network(network)
+
+
+def raise_first(futures: Sequence[Future[None]]) -> None:
+    """Raise the first failure of several things that go on side by side, once all are done."""
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         raise errors[0]
