@@ -117,7 +117,7 @@ def test_ctrl_c_at_a_secret_starts_nothing(user: User, terminal: Start) -> None:
 
 
 def test_a_secret_that_a_terminal_has_cut_off_starts_nothing(user: User, terminal: Start) -> None:
-    """A line has 4095 bytes there, and nobody would know of the rest; Ctrl-Z is ignored, for a shell echoes after it."""
+    """A line has 4095 bytes there, and nobody would know of the rest; Ctrl-Z, after which shells echo, does nothing."""
     user.manifest(MANIFEST.replace("LOG_LEVEL: debug", "S: {secret: Token}"))
     asked = terminal("start", "reviewer", "--yes", "--file", "bottle.yaml")
     asked.wait_for("Token:")
