@@ -122,6 +122,17 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
     ]
 
 
+def test_a_proxy_that_cannot_inject_is_a_problem(user: User) -> None:
+    """S4: what is to be kept from the agent is never handed to it in silence; the key and both ways out are named."""
+    inject = "{secret: Token, inject: {host: api.example.com, header: X-Key}}"
+    user.manifest(MANIFEST.replace("LOG_LEVEL: debug", f"S: {inject}"))
+    (user.project / "token").write_text("a token of some length")
+    shown = user.run("start", "reviewer", "--dry-run", "--secret-file", "S=token")
+    what = "bottles.dev.env.S.inject: S is to be injected, which the proxy stageway cannot do"
+    assert (shown.returncode, f"error: bottle.yaml:9: {what}" in shown.stderr) == (1, True), shown.stderr
+    assert "choose a proxy that can, or remove inject" in shown.stderr
+
+
 def test_a_missing_plugin_hides_no_other_problem(user: User) -> None:
     """What cannot be chosen is one problem beside the others."""
     user.manifest(MANIFEST.replace("backend: stage\n", "backend: stge\n").replace("debug", "${UNSET_ONE}"))
