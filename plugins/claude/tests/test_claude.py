@@ -152,7 +152,9 @@ def test_a_transcript_that_the_agent_spoilt_explains_nothing(line: str) -> None:
 
 
 PLAN: Any = SimpleNamespace(forwarded=(), injected=())
-ANSWERED: Any = {"path": "/v1/messages?beta=…", "status": 200}
+EVENT = {"time": 0, "verdict": "allow", "host": "api.anthropic.com"}
+ANSWERED: Any = {"method": "POST", "path": "/v1/messages?beta=…", "status": 200}
+WARNED: Any = {"method": "POST", "verdict": "warn", "reason": "request header contains secret", "rule": "dlp"}
 
 
 @pytest.mark.parametrize(
@@ -163,6 +165,10 @@ ANSWERED: Any = {"path": "/v1/messages?beta=…", "status": 200}
         ({"apiErrorStatus": 502}, {"path": "/v1/messages", "reason": "it closed"}, "cannot be reached: it closed"),
         ({"apiErrorStatus": 502}, {"rule": "upstream", "reason": "no name"}, "cannot be reached: no name"),
         ({"error": "server_error"}, {}, "cannot be reached: no answer came"),
+        ({"error": "server_error"}, {"method": "CONNECT"}, "cannot be reached: no answer came"),
+        ({"apiError": "tls_untrusted_ca"}, {"method": "CONNECT"}, "has a certificate that the bottle does not trust"),
+        ({"error": "unknown"}, WARNED, "answered is broken off, or"),
+        ({"apiErrorStatus": 529}, WARNED, "the service is overloaded or out of order (529)"),
         ({"apiErrorStatus": 529}, ANSWERED, "the service is overloaded or out of order (529)"),
         ({"error": "invalid_request"}, ANSWERED, None),
     ],
@@ -173,7 +179,7 @@ def test_a_failed_turn_has_the_cause_that_the_proxy_saw(
     """An answer that is none is no want of one; what Claude Code itself finds wrong is no fault of the network's."""
     line = json.dumps({"isApiErrorMessage": True, **turn})
     aside = Event(time=0, verdict="allow", host="api.anthropic.com", path="/api/claude_code/settings", status=404)
-    events = [aside, Event(time=0, verdict="allow", host="api.anthropic.com", **event)]
+    events = [aside, msgspec.convert({**EVENT, **event}, Event)]
     causes = list(failed_turn(last_turn(line), PLAN, events))
     assert [said in it.message for it in causes if said] == [True] * len(causes)
     assert (causes == []) == (said is None)

@@ -37,12 +37,13 @@ file=$(ls -t "$HOME"/.claude/projects/*/*.jsonl 2>/dev/null | head -n 1)
 
 
 class Turn(Struct, rename="camel"):
-    """What of a turn in Claude Code's transcript is read: whether it is an error, of which kind and status.
+    """What of a turn in Claude Code's transcript is read: whether it is an error, of which kinds and status.
 
     The agent can write there whatever it likes, so nothing of it is shown.
     """
 
     error: str = ""
+    api_error: str = ""
     is_api_error_message: bool = False
     api_error_status: int | None = None
 
@@ -95,11 +96,14 @@ def failed_turn(turn: Turn, plan: Plan, events: Sequence[Event]) -> Iterator[Pro
             "Claude Code has no login in this bottle",
             f"`bottle login claude`, or set {' or '.join(it.name for it in CREDENTIALS)} here",
         )
-    elif last and last.reason and (last.rule == "upstream" or not last.status):
+    elif turn.api_error.startswith("tls"):
+        cure = "where it is right, let the proxy open the host, and name its authority in config.yaml, `upstream: ca`"
+        yield Problem(f"what answers as {MODEL} has a certificate that the bottle does not trust", cure)
+    elif last and last.reason and (last.rule == "upstream" or (last.verdict == "allow" and not last.status)):
         yield Problem(f"{MODEL} cannot be reached: {last.reason}", NETWORK)
     elif status is not None:
         yield from of_status(status, plan)
-    elif last and last.path and turn.error != OWN:
+    elif last and last.method not in {"", "CONNECT"} and turn.error != OWN:
         cure = f"try again; if it stays so, look for what stands between this machine and {MODEL}"
         yield Problem(f"what {MODEL} answered is broken off, or is none of its answers", cure)
     elif turn.error != OWN:
