@@ -219,11 +219,14 @@ def test_an_archive_that_cannot_be_unpacked_is_told_in_tar_s_words(registry: Pat
     assert [it.name for it in programs_dir().iterdir() if it.is_dir()] == []
 
 
-def test_a_cache_that_fills_up_meanwhile_says_where_another_may_be(registry: Path) -> None:
+def test_a_cache_that_fills_up_meanwhile_says_where_another_may_be(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the system does not let us write on the way: the program and the folder are named."""
     folder = ensure(program(registry), print)
     shutil.rmtree(folder)
-    folder.with_name(f"{folder.name}.new").write_text("stands in the way")
+    monkeypatch.setattr(os, "urandom", bytes)  # noughts: it writes into a folder of a random name
+    folder.with_name(f"{folder.name}.new-00000000").write_text("stands in the way")
     with pytest.raises(LaunchError, match=f"tool could not be installed in {programs_dir()}: ") as caught:
         ensure(program(registry), print)
     assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
