@@ -11,6 +11,7 @@ from model_claude import ClaudeModel
 pytestmark = pytest.mark.timeout(600)  # as in test_claude
 Claude = Company[ClaudeModel]
 PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
+MODEL = "api.anthropic.com"
 KILL = 'for it in /proc/[0-9]*; do if [ "$(cat $it/comm 2>/dev/null)" = claude ]; then kill -9 ${it#/proc/}; fi; done'
 
 
@@ -26,8 +27,11 @@ def terminal(claude: Claude) -> Iterator[Terminal]:
     assert wait_until(lambda: claude.user.listed() == [])
 
 
-def test_a_session_from_its_start_to_its_end(terminal: Terminal) -> None:
-    """From start to prompt nothing is asked; a round of tools, another size, Ctrl-C and `/exit` do what they should."""
+def test_a_session_from_its_start_to_its_end(claude: Claude, terminal: Terminal) -> None:
+    """From start to prompt nothing is asked; a round of tools, another size, Ctrl-C and `/exit` do what they should.
+
+    No host but the model's is so much as asked for, and there none of what would tell of its use.
+    """
     screen = terminal.see(PROMPT, 400)
     assert "bypass permissions on" in terminal.see("bypass permissions on"), screen
     terminal.type("[[mock:bash id -un]]")
@@ -43,6 +47,10 @@ def test_a_session_from_its_start_to_its_end(terminal: Terminal) -> None:
     terminal.type("/exit")
     terminal.see("code=0")
     assert terminal.restored()
+    assert {event["host"] for event in claude.user.events()} == {MODEL}
+    paths = {it.path.partition("?")[0] for it in claude.model.seen}
+    assert "/v1/messages" in paths
+    assert [it for it in paths if it.startswith(("/api/event_logging", "/api/eval"))] == []
 
 
 def test_a_crash_leaves_the_terminal_as_it_was(claude: Claude, terminal: Terminal) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from e2e_agent import give_agent
 from e2e_upstream import ALLOWED, Internet
-from e2e_user import BINARIES, User
+from e2e_user import BINARIES, User, wait_until
 
 AGENT = """
 from claude_bottle.declare import NoSection, agent
@@ -55,6 +55,7 @@ def desktop(user: User, tmp_path: Path) -> Iterator[User]:
     user.manifest({"egress": {"private_addresses": ["127.0.0.0/8"]}}, {"agent": "coder"})
     yield user
     session.communicate(b"\n", timeout=20)
+    assert wait_until(lambda: not (user.run / "keyring").exists())  # its daemon outlives the bus for a moment
 
 
 def python(user: User, code: str) -> str:

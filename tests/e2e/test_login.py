@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import secrets
 import select
 import stat
@@ -112,8 +113,9 @@ def test_a_token_is_stored_once_and_used_by_every_bottle(
 
 def test_the_host_s_own_variable_goes_first(coder: User) -> None:
     """What is set now counts before what was stored, and the preflight says which."""
-    coder.bottle("login", "coder", stdin=token())
-    shown = preflight(coder, {"CODER_KEY": token("api")})
+    here = {"CODER_KEY": token("api")}
+    assert "CODER_KEY is set here, and goes before it" in coder.bottle("login", "coder", stdin=token(), env=here).err
+    shown = preflight(coder, here)
     assert shown["secrets"] == {"CODER_KEY": "the host's environment"}
     assert list(shown["injected"]) == ["CODER_KEY"]
     assert "coder-api" not in json.dumps(shown)
@@ -235,6 +237,26 @@ def test_without_a_keyring_only_a_yes_makes_a_file(coder: User, internet: Intern
     assert f"Bearer {value}" in internet.seen[0].headers
     coder.bottle("logout", "coder")
     assert holding(coder, value) == set()
+    coder.bottle("login", "coder", "--file", stdin=value)
+    Path(path).unlink()
+    gone = coder.start("true")
+    assert (gone.code, f"the login for coder cannot be read: {path}: No such file" in gone.err) == (125, True), gone.err
+
+
+@pytest.mark.parametrize("answer", ["", "y"])
+def test_at_a_terminal_the_file_is_asked_about(coder: User, answer: str) -> None:
+    """No is the default, and stores nothing; the question names the file."""
+    coder.environment["PYTHON_KEYRING_BACKEND"] = NOWHERE
+    value, file = token(), coder.state / "claude-bottle" / "credentials" / "CODER_TOKEN"
+    process, terminal = begin_at_terminal(coder, "login", "coder")
+    read_until(terminal, "not shown):")
+    os.write(terminal, f"{value}\n".encode())
+    assert f"Keep it in {file}, which you alone can read? [y/N]:" in read_until(terminal, "[y/N]:")
+    os.write(terminal, f"{answer}\n".encode())
+    read_until(terminal, "stored")
+    assert process.wait(10) == (0 if answer else 1)
+    os.close(terminal)
+    assert holding(coder, value) == ({str(file)} if answer else set())
 
 
 def test_it_is_asked_for_without_echo(coder: User) -> None:
@@ -243,6 +265,7 @@ def test_it_is_asked_for_without_echo(coder: User) -> None:
     process, terminal = begin_at_terminal(coder, "login", "coder")
     asked = read_until(terminal, "not shown):")
     assert "`coder setup-token` prints one" in asked
+    assert resource.prlimit(process.pid, resource.RLIMIT_CORE) in {(0, 0), (1, 1)}  # no core file has it either
     os.write(terminal, f"{value}\n".encode())
     shown = read_until(terminal, "as CODER_TOKEN")
     assert process.wait(10) == 0

@@ -97,7 +97,7 @@ def test_a_manifest_names_no_command(user: User) -> None:
 
 
 def test_no_keyring_is_a_problem_before_the_question(user: User) -> None:
-    """Named with the key and the cure; a dry run asks no keyring."""
+    """Named with the key and the cure, which helps; a dry run asks no keyring."""
     user.environment["PYTHON_KEYRING_BACKEND"] = NOWHERE
     manifest(user, ONE={"secret": "one", "keyring": "s/n"})
     done = user.start("true")
@@ -105,6 +105,8 @@ def test_no_keyring_is_a_problem_before_the_question(user: User) -> None:
     assert "bottles.dev.env.ONE.keyring: this machine has no keyring" in done.err
     dry = user.bottle("start", "reviewer", "--dry-run")
     assert (dry.code, "not checked: the keyring" in dry.err) == (0, True)
+    (user.home / "file").write_text("from a file")
+    assert user.start(*PRINT, options=("--secret-file", f"ONE={user.home / 'file'}")).out == "from a file|"
 
 
 def test_a_missing_entry_is_one_error(keeper: User) -> None:

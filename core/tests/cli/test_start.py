@@ -100,7 +100,8 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         .replace("    skills", "")
         .replace("prompt:", "skils: [a]\n    prompt:")
     )
-    files = ("--secret-file", "X=/nowhere", "--secret-file", "Y=/dev/null")
+    (user.project / "binary").write_bytes(b"\xff")
+    files = ("--secret-file", "X=/nowhere", "--secret-file", "Y=/dev/null", "--secret-file", "Z=binary")
     shown = user.run("start", "reviewer", "--dry-run", *files, env={"STAGE_PROBLEMS": "2"})
     assert shown.returncode == 1
     assert shown.stdout == ""
@@ -110,13 +111,26 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         "error: bottle.yaml:16: agents.reviewer.skils: unknown key (did you mean skills?)",
         "error: --secret-file X: /nowhere cannot be read: No such file or directory",
         "error: --secret-file Y: /dev/null is empty",
+        "error: --secret-file Z: binary cannot be read: not UTF-8",
         "error: bottle.yaml:9: bottles.dev.env.A: A needs the host's variable UNSET_ONE, which is not set",
         "error: bottle.yaml:10: bottles.dev.env.S: the secret S cannot be asked for without a terminal",
         "error: --secret-file X: the manifest has no secret of this name",
         "error: --secret-file Y: the manifest has no secret of this name",
+        "error: --secret-file Z: the manifest has no secret of this name",
         "error: problem 0 of the agent",
         "error: problem 1 of the agent",
     ]
+
+
+def test_a_proxy_that_cannot_inject_is_a_problem(user: User) -> None:
+    """S4: what is to be kept from the agent is never handed to it in silence; the key and both ways out are named."""
+    inject = "{secret: Token, inject: {host: api.example.com, header: X-Key}}"
+    user.manifest(MANIFEST.replace("LOG_LEVEL: debug", f"S: {inject}"))
+    (user.project / "token").write_text("a token of some length")
+    shown = user.run("start", "reviewer", "--dry-run", "--secret-file", "S=token")
+    what = "bottles.dev.env.S.inject: S is to be injected, which the proxy stageway cannot do"
+    assert (shown.returncode, f"error: bottle.yaml:9: {what}" in shown.stderr) == (1, True), shown.stderr
+    assert "choose a proxy that can, or remove inject" in shown.stderr
 
 
 def test_a_missing_plugin_hides_no_other_problem(user: User) -> None:
@@ -192,6 +206,17 @@ def test_words_after_the_dashes_go_to_the_agent_or_replace_it(user: User) -> Non
     assert own.stdout == "agent runs with 5: --dry-run -x y --help --prompt-file /prompt.md\n"
     instead = user.run("start", "reviewer", "--yes", *FILE, "--", "printf", "%s|", "a b", "--yes")
     assert instead.stdout == "a b|--yes|"
+
+
+def test_why_the_agent_ended_so_is_said_last(user: User) -> None:
+    """In one line, whatever it quotes; not where another command ran, nor where the bottle cannot be asked any more."""
+    words = ("start", "reviewer", "--yes", *FILE)
+    told = user.run(*words, "--", "-x", env={"STAGE_CAUSE": "a\x1b[2Jb\nerror: c"})
+    assert told.returncode == 0
+    assert told.stderr.splitlines()[-1] == r"stagehand: 0 after 0 events: a\x1b[2Jb\nerror: c; a cure"
+    assert "stagehand: " not in user.run(*words, "--", "true", env={"STAGE_CAUSE": "any"}).stderr
+    gone = user.run(*words, "--", "-x", env={"STAGE_CAUSE": "none can be told"})
+    assert (gone.returncode, "the bottle is gone" in gone.stderr) == (0, False)
 
 
 def test_stdin_and_stdout_pass_byte_for_byte(user: User) -> None:

@@ -24,6 +24,17 @@ from claude_bottle.manifest import names
             ["10.0.0.0/8", "10.1.2.3/32", "fd00::/8"],
             ["", "10.1.2.3/8", "10.0.0.0/33", "10.1/16"],
         ),
+        ("keyring_entry", ["s/n", "my service/some/name"], ["", "s", "/n", "s/", " s/n", "s/ n", "s\n/n", "s/n\x1b"]),
+        (
+            "header_name",
+            ["authorization", "x-api-key"],
+            ["", "a b", "a:b", "a\n", "é", "Host", "content-length", "Transfer-Encoding", "Proxy-Authorization"],
+        ),
+        (
+            "header_format",
+            ["{}", "Bearer {}", "Basic user:{}"],
+            ["", "Bearer", "{}{}", "{} ", " {}", "Bearer {}\r\nX-Evil: 1", "é{}"],
+        ),
         ("dial_address", ["192.0.2.1:443", "[::1]:8443"], ["", "192.0.2.1", "name:443", "::1", "*.x:1", "1.2.3.4:0"]),
     ],
 )

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bottle.declare import NoSection
-from claude_bottle.errors import Problem
-from claude_bottle.manifest.types import Egress, EnvEntry, Secret
+from claude_bottle.errors import BottleError, Problem
+from claude_bottle.manifest.types import Egress, EnvEntry, Inject, Secret
 from claude_bottle.plan.environment import (
     EnvNames,
     Login,
@@ -166,6 +167,25 @@ def test_the_manifest_s_value_stands_before_an_agent_s() -> None:
     assert names == EnvNames((("A", "mine"), ("C", "mine")), ("B", "D"), sources=(("B", "asked for"),))
     secrets = resolve_env(spec(env), names, SecretSources(environ, {}, answer))
     assert dict(secrets) == {"B": "answer to B", "D": "interpolated"}
+
+
+def test_what_the_proxy_cannot_keep_from_the_agent_ends_the_launch() -> None:
+    """S4: an injected value stands in one header, and is long enough to be found; the error has nothing of it."""
+    env = {"TOKEN": Secret(secret="Token", inject=Inject(host="api.example.com", header="authorization"))}
+    for value in ("short", "with a space in it", "line\nX-Evil: 0123456789", "0123456789abc\x7f", "0123456789äbc"):
+        sources = SecretSources({}, {"TOKEN": value})
+        with pytest.raises(BottleError, match="the value of TOKEN ") as caught:
+            values(env, sources)
+        assert value not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_credential_that_is_injected_is_not_forwarded_too() -> None:
+    """S4: also where an agent plugin names its variable twice; it is where the proxy cannot inject."""
+    login = Credential(name="TOKEN", host="api.example.com", header="authorization")
+    parts = [Part(section=NoSection(), forward=("TOKEN",), credentials=(login,))]
+    injected, seen = (env_names(spec({}), parts, SecretSources({"TOKEN": "x"}, {}), injects=it) for it in (True, False))
+    assert (injected.forwarded, [it.name for it in injected.injected]) == ((), ["TOKEN"])
+    assert (seen.forwarded, seen.injected) == (("TOKEN",), ())
 
 
 def test_sources_show_no_value() -> None:

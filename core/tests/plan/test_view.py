@@ -11,6 +11,7 @@ from claude_bottle.plan.plan import EgressPlan, Plan
 from claude_bottle.plan.spec import Choice, Upstream
 from claude_bottle.plan.view import render_json, render_text, view_plan
 from claude_bottle.seam.levels import HostRule, Level
+from claude_bottle.seam.part import Injection
 
 LABELS = [
     "agent",
@@ -187,6 +188,23 @@ def test_text_and_json_show_no_value_and_no_key() -> None:
     shown = render_text(view_plan(PLAN)) + render_json(view_plan(PLAN))
     assert "the value of" not in shown
     assert "id_ed25519" not in shown
+
+
+def test_what_the_agent_sees_of_secrets_is_shown() -> None:
+    """S10, S12: where each comes from, which of them the agent sees, and where the proxy puts the others."""
+    injected = (
+        Injection(name="CODER_TOKEN", host="api.coder.example", header="authorization"),
+        Injection(name="KEY", host="api.example.com", port=8443, header="x-key"),
+    )
+    sources = (("CODER_TOKEN", "keyring"), ("GITHUB_TOKEN", "asked for"), ("KEY", "--secret-file"))
+    text = render_text(view_plan(replace(PLAN, forwarded=("GITHUB_TOKEN",), injected=injected, sources=sources)))
+    assert text.splitlines()[len(LABELS) :] == [
+        "secrets       : CODER_TOKEN (keyring), GITHUB_TOKEN (asked for), KEY (--secret-file)",
+        "agent sees    : GITHUB_TOKEN",
+        "injected      : CODER_TOKEN into authorization for api.coder.example; the agent holds a placeholder",
+        "injected      : KEY into x-key for api.example.com:8443; the agent holds a placeholder",
+    ]
+    assert "GITHUB_TOKEN (forwarded), CODER_TOKEN (injected), KEY (injected)" in text
 
 
 def test_labels_of_plugins_come_after_the_fixed_ones() -> None:

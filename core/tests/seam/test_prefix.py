@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from claude_bottle.errors import LaunchError, UnavailableError
 from claude_bottle.seam.part import Package, Program
-from claude_bottle.seam.prefix import ensure, find_prefix, prefix_problems, programs_dir
+from claude_bottle.seam.prefix import MACHINE_WIDE, ensure, find_prefix, prefix_problems, programs_dir
 
 # Stands in for npm: the registry is not ours to lean on here, the end-to-end tests fetch from the real one.
 NPM = """#!/bin/sh
@@ -40,7 +40,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     script = b"#!/bin/sh\necho it runs\n"
     with tarfile.open(tmp_path / "package.tgz", "w:gz") as tar:
         info = tarfile.TarInfo("package/bin/tool")
-        info.size, info.mode = len(script), 0o755
+        info.size, info.mode, info.uid = len(script), 0o755, 12345
         tar.addfile(info, io.BytesIO(script))
     write_npm(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -71,6 +71,7 @@ def test_it_is_fetched_once_and_runs(registry: Path) -> None:
     folder = ensure(program(registry), said.append)
     assert said == ["fetching tool 1.2.3 from npm (once, 2 MB)", "checking and unpacking tool"]
     assert subprocess.run([folder / "bin/tool"], capture_output=True, check=True).stdout == b"it runs\n"
+    assert (folder / "bin/tool").stat().st_uid == os.getuid()  # whoever it was that packed it
     assert ensure(program(registry), said.append) == folder == find_prefix(program(registry))
     [call] = (registry / "calls").read_text().splitlines()
     assert call.startswith("pack @somebody/tool@1.2.3 --ignore-scripts ")
@@ -119,10 +120,13 @@ def test_launches_at_once_fetch_it_together(registry: Path) -> None:
 def test_what_a_killed_launch_left_is_no_hindrance(registry: Path) -> None:
     """The lock goes with its process, and the half-made folder is made anew."""
     folder = ensure(program(registry), print)
-    folder.rename(folder.with_name(f"{folder.name}.new"))
+    work = folder.with_name(f"{folder.name}.new")
+    work.mkdir()
+    folder.rename(work / "tree")
+    (work / "older.tgz").touch()
     assert ensure(program(registry), print) == folder
     assert (folder / "bin/tool").is_file()
-    assert not folder.with_name(f"{folder.name}.new").exists()
+    assert not work.exists()
 
 
 def test_a_machine_without_npm_is_a_problem_with_its_cure(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +147,15 @@ def test_another_kind_of_machine_has_no_program(registry: Path) -> None:
     assert problem.message.startswith("there is no tool for this machine")
     with pytest.raises(UnavailableError):
         ensure(other, print)
+
+
+def test_root_keeps_them_where_its_bottles_can_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run as uids of their own; everybody else has a cache of their own, whatever its mode."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tmp_path.chmod(0o700)
+    for uid, folder in ((0, MACHINE_WIDE / "programs"), (1000, tmp_path / "claude-bottle-programs")):
+        monkeypatch.setattr(os, "getuid", lambda uid=uid: uid)
+        assert programs_dir() == folder
 
 
 def test_a_folder_that_others_write_in_is_refused(registry: Path) -> None:
@@ -191,5 +204,29 @@ def test_a_cache_that_cannot_be_written_says_where_another_may_be(registry: Path
     folder.write_text("a file")
     folder.chmod(0o755)
     with pytest.raises(LaunchError, match="cannot be made") as caught:
+        ensure(program(registry), print)
+    assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
+
+
+def test_an_archive_that_cannot_be_unpacked_is_told_in_tar_s_words(registry: Path) -> None:
+    """Most often for want of room: the cure is another folder, and nothing half-made stays."""
+    given = program(registry)
+    (registry / "package.tgz").write_bytes(b"no archive")
+    unpinned = replace(given, packages=(replace(given.packages[0], integrity=""),))
+    with pytest.raises(LaunchError, match=r"fetched\.tgz cannot be unpacked in ") as caught:
+        ensure(unpinned, print)
+    assert "set XDG_CACHE_HOME" in (caught.value.hint or "")
+    assert [it.name for it in programs_dir().iterdir() if it.is_dir()] == []
+
+
+def test_a_cache_that_fills_up_meanwhile_says_where_another_may_be(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the system does not let us write on the way: the program and the folder are named."""
+    folder = ensure(program(registry), print)
+    shutil.rmtree(folder)
+    monkeypatch.setattr(os, "urandom", bytes)  # noughts: it writes into a folder of a random name
+    folder.with_name(f"{folder.name}.new-00000000").write_text("stands in the way")
+    with pytest.raises(LaunchError, match=f"tool could not be installed in {programs_dir()}: ") as caught:
         ensure(program(registry), print)
     assert "set XDG_CACHE_HOME" in (caught.value.hint or "")

@@ -43,8 +43,36 @@ def plan(**section: Any) -> Part[ClaudeSection]:
 def test_the_model_is_all_that_it_needs_to_reach() -> None:
     """Its conversation goes there by design, so what looks like a credential is recorded and let through."""
     assert [(wish.host, wish.level) for wish in plan().hosts] == [("api.anthropic.com", "warn")]
-    login = {wish.host for wish in plan(login="inside").hosts}
-    assert login == {"api.anthropic.com", "claude.ai", "console.anthropic.com", "platform.claude.com"}
+    login = {(wish.host, wish.level) for wish in plan(login="inside").hosts}
+    hosts = ("api.anthropic.com", "claude.ai", "console.anthropic.com", "platform.claude.com")
+    assert login == {(host, "warn") for host in hosts}
+
+
+def test_what_it_does_of_its_own_accord_is_off() -> None:
+    """In its own words: telemetry, the marketplace, updates, and complaints that it was not installed by itself."""
+    assert plan().env == (
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        ("CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", "1"),
+        ("DISABLE_AUTOUPDATER", "1"),
+        ("DISABLE_INSTALLATION_CHECKS", "1"),
+    )
+
+
+def test_a_gateway_s_token_is_handed_over() -> None:
+    """It goes to no host that is known here, so the agent holds it; a login of the model's host need not be."""
+    assert plan().forward == ("ANTHROPIC_AUTH_TOKEN",)
+    where = [(it.name, it.prefix, it.host, it.header, it.format) for it in plan().credentials]
+    assert where == [
+        ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat", "api.anthropic.com", "authorization", "Bearer {}"),
+        ("ANTHROPIC_API_KEY", "sk-ant-api", "api.anthropic.com", "x-api-key", "{}"),
+    ]
+
+
+def test_what_is_kept_is_said_before_the_start() -> None:
+    """Where it lies, and that no login is in it; by default there is no such line."""
+    [(label, text)] = plan(state="keep").lines
+    assert (label, text.endswith(".tar, without credentials")) == ("state", True)
+    assert plan().lines == ()
 
 
 def test_permissions_are_skipped_because_the_bottle_confines() -> None:
@@ -92,6 +120,9 @@ def test_the_host_s_own_program_is_named_by_its_path(tmp_path: Path, monkeypatch
 def test_what_cannot_be_had_is_a_problem(section: dict[str, Any], key: str, tmp_path: Path, monkeypatch: Any) -> None:
     """A version that is none, a name that leaves its folder, a file that is not there, too large, or none."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    for folder in (".claude/agents", ".ssh"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / ".ssh" / "id_ed25519.md").touch()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large.md").write_bytes(b"a" * ((1 << 20) + 1))
     monkeypatch.setattr("bottle_claude.claude.host_program", lambda: tmp_path)
@@ -107,6 +138,7 @@ def test_no_question_is_left() -> None:
     """Onboarding, trust, bypass and the key: each has its answer, and of the key only its end is written."""
     known, chosen = (json.loads(it.data) for it in settings("0123456789abcdefghij") if isinstance(it, FileEntry))
     assert known["hasCompletedOnboarding"]
+    assert known["bypassPermissionsModeAccepted"]
     assert known["projects"] == {"/workspace": {"hasTrustDialogAccepted": True}}
     assert known["customApiKeyResponses"]["approved"] == ["0123456789abcdefghij"]
     assert chosen == {"skipDangerousModePermissionPrompt": True}

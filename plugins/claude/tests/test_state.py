@@ -1,10 +1,12 @@
 """`state: keep`: Claude Code's own folder between launches, as an archive that nobody opens outside."""
 
+import errno
 import io
 import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -30,7 +32,12 @@ TREE = (
     FolderEntry("."),
     FileEntry(".credentials.json", b"canary"),
     FileEntry("settings.json", b"canary"),
+    FileEntry("settings.local.json", b"canary"),
     FileEntry("remote-settings.json", b"canary"),
+    FileEntry("remote-settings.json.synced-at", b"canary"),
+    FileEntry("CLAUDE.md", b"canary"),
+    FolderEntry("agents"),
+    FileEntry("agents/old.md", b"canary"),
     FolderEntry("backups"),
     FileEntry("backups/.claude.json.backup.1", b"canary"),
     FolderEntry("skills"),
@@ -89,6 +96,22 @@ def test_the_archive_is_the_user_s_alone() -> None:
     assert list(file.parent.iterdir()) == [file]
     with tarfile.open(fileobj=io.BytesIO(file.read_bytes())) as tar:
         assert "projects/session.jsonl" in tar.getnames()
+
+
+def test_what_cannot_be_kept_leaves_what_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up on the way costs this launch's state, and not the one before."""
+    keep()
+    file = state_file("reviewer", "/project")
+    before = file.read_bytes()
+
+    def fill(_: object, stream: IO[bytes]) -> None:
+        stream.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bottle_claude.state.pack", fill)
+    with pytest.raises(LaunchError, match="No space left"):
+        keep()
+    assert (file.read_bytes(), list(file.parent.iterdir())) == (before, [file])
 
 
 def test_another_project_s_agent_of_the_same_name_has_its_own() -> None:

@@ -56,6 +56,18 @@ def test_a_token_anywhere_in_a_request_is_refused(
     assert TOKEN not in str(event)
 
 
+@pytest.mark.parametrize("above", ["wild.test", "else.test"])
+@pytest.mark.parametrize("start", ["CONNECT {}:443", "GET http://{}/"])
+def test_a_token_in_a_name_goes_nowhere_and_on_no_record(proxy: Running, start: str, above: str) -> None:
+    """S4, S6, N7: below an allowed wildcard a resolver would carry it away; what would allow it has no such name."""
+    request = f"{start.format(f'{TOKEN}.{above}')} HTTP/1.1\r\nHost: {TOKEN}.{above}\r\n\r\n"
+    with proxy.connection(request.encode()) as sock:
+        assert b" 403 " in read_head(sock)
+    [event] = proxy.events()
+    assert event.rule == ("allowlist" if (start[0], above) == ("G", "else.test") else "dlp")
+    assert TOKEN.lower() not in str(event).lower()
+
+
 def test_a_token_over_plain_http_is_refused(proxy: Running, http: Upstream) -> None:
     """S4: posted in the clear through the proxy, it is answered 403 by the scan of the body."""
     assert proxy.status("-d", TOKEN, "http://plain.test/") == 403

@@ -31,7 +31,7 @@ from claude_bottle.seam.event import Event
 from claude_bottle.seam.part import Injection
 from claude_bottle.seam.placeholder import make_placeholder
 
-REAL = f"sk-ant-oat01-{secrets.token_hex(20)}_-+/={secrets.token_hex(3)}".encode()
+REAL = f"sk-ant-oat01-{secrets.token_hex(20)}_-+/=???{secrets.token_hex(3)}".encode()
 TO_ECHO = Injection(name="TOKEN", host="echo.test", header="authorization", format="Bearer {}")
 VERSIONS = pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 
@@ -98,6 +98,7 @@ LEFT_OUT: dict[str, Make] = {
     "a trailer": lambda it: chunked(b"the body", trailer=b"X-Who: " + it + b"\r\n"),
     "a chunk's extension": lambda it: chunked(b"the body").replace(b"8\r\n", b"8;who=" + it + b"\r\n"),
     "behind the end": lambda it: sized(b"the body") + sized(it),
+    "a reason": lambda it: b"HTTP/1.1 200 you are " + it + b"\r\nContent-Length: 8\r\n\r\nthe body",
 }
 REFUSED: dict[str, Make] = {
     "br": lambda it: sized(it, b"Content-Encoding: br"),
@@ -106,6 +107,7 @@ REFUSED: dict[str, Make] = {
     "gzip, then said to be none": lambda it: sized(
         gzip.compress(it), b"Content-Encoding: gzip", b"Content-Encoding: identity"
     ),
+    "a part of gzip": lambda it: sized(gzip.compress(it), b"Content-Encoding: gzip").replace(b"200 OK", b"206 Some"),
     "gzip on the way": lambda it: chunked(gzip.compress(it), coding=b"gzip, chunked"),
     "no HTTP": lambda it: b"you are " + it + b"\r\n\r\n",
     "a header that is none": lambda it: OK + it + b"\r\n\r\n",
@@ -253,6 +255,14 @@ def test_an_answer_that_breaks_off_says_nothing_more(echo: Running, version: str
     status, _, body = ask(echo, version, answer)
     assert status == "200"
     assert echo.proxy.env["TOKEN"].encode().startswith(body)
+
+
+@pytest.mark.parametrize("answer", CUT_OFF)
+def test_the_record_says_in_our_own_words_why_an_answer_broke_off(echo: Running, answer: str) -> None:
+    """S5: whatever quotes what came could quote the credential."""
+    echo.events(0)
+    echo.curl("-H", f"Authorization: Bearer {echo.proxy.env['TOKEN']}", f"https://echo.test/{quote(answer)}")
+    assert [it.reason for it in event_of(echo)] == ["its answer is broken off, or is not HTTP"]
 
 
 @VERSIONS

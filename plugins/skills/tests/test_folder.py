@@ -112,6 +112,10 @@ def test_a_fault_forges_no_line(skills: Path) -> None:
     lay(skills / "pdf", {"SKILL.md": ""})
     os.mkfifo(os.fsencode(skills / "pdf") + b"/a\nerror: b\xff")
     assert faults(skills) == ["~/pdf/a\\nerror: b\\udcff is neither file, folder nor link"]
+    lay(skills, {"out": "->/a\nerror: b", "far/SKILL.md": "", "far/link": "->/a\nerror: b", "x\nerror: y/SKILL.md": ""})
+    assert faults(skills, "out") == ["~/out is a link that leaves the folder of the skills: /a\\nerror: b"]
+    assert faults(skills, "far") == ["~/far/link is a link that leaves the skill: /a\\nerror: b"]
+    assert [it.cure for it in find_faults(skills, "none")] == ["skills there: far, pdf, x\\nerror: y"]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +153,25 @@ def test_what_is_exchanged_for_a_link_meanwhile_is_not_followed(skills: Path, tm
         patch.setattr(os, "lstat", exchange)
         with pytest.raises(LaunchError, match=f"/pdf/{victim} cannot be read: "):
             list(read_skill(skills, "pdf"))
+
+
+@pytest.mark.timeout(20)
+def test_what_is_exchanged_for_a_pipe_meanwhile_is_not_waited_for(
+    skills: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it taken for an empty file."""
+    skill, look = laid_skill(skills), os.lstat
+
+    def exchange(path: str, *, dir_fd: int) -> os.stat_result:
+        found = look(path, dir_fd=dir_fd)
+        if path == "SKILL.md":
+            (skill / path).unlink()
+            os.mkfifo(skill / path)
+        return found
+
+    monkeypatch.setattr(os, "lstat", exchange)
+    with pytest.raises(LaunchError, match=r"/pdf/SKILL\.md is neither file, folder nor link"):
+        list(read_skill(skills, "pdf"))
 
 
 def test_a_file_that_grows_has_an_end(skills: Path, monkeypatch: pytest.MonkeyPatch) -> None:

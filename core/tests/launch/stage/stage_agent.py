@@ -1,15 +1,17 @@
 """The stage's agent plugin: a shell that says what it was given."""
 
 import os
+from collections.abc import Sequence
 
 from stage_world import step
 
 from claude_bottle.declare import NoSection, agent
-from claude_bottle.errors import Problem
+from claude_bottle.errors import LaunchError, Problem
 from claude_bottle.hookspecs import hookimpl
 from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import BottleSpec, Draft
 from claude_bottle.seam.bottle import Bottle
+from claude_bottle.seam.event import Event
 from claude_bottle.seam.levels import HostWish
 from claude_bottle.seam.part import Part
 
@@ -48,6 +50,15 @@ class StageAgent:
         del bottle
         step("provision_prompt")
         return "/prompt.md" if plan.prompt else None
+
+    @hookimpl
+    def explain(self, bottle: Bottle, plan: Plan, code: int, events: Sequence[Event]) -> list[Problem]:
+        """Return the cause that the environment asks for."""
+        del bottle, plan
+        cause = os.environ.get("STAGE_CAUSE")
+        if cause == "none can be told":
+            raise LaunchError("the bottle is gone")
+        return [Problem(f"{code} after {len(events)} events: {cause}", "a cure")] if cause else []
 
 
 PLUGIN = agent(StageAgent(), section=NoSection)

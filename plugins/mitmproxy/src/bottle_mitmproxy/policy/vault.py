@@ -72,9 +72,6 @@ class Vault:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def __repr__(self) -> str:
-        return f"<Vault: {len(self._entries)} credentials>"
-
     def fill(self, host: str, port: int, fields: Iterable[Field]) -> Mapping[int, bytes]:
         """Return, by its place among the headers of a request to a host, the value that each placeholder stands for."""
         entries = [it for it in self._entries if (it.injection.host, it.injection.port) == (host, port)]
@@ -155,6 +152,9 @@ class Swap(NamedTuple):
     value: bytes
     placeholder: bytes
     folded: bool
+
+    def __repr__(self) -> str:
+        return "<Swap>"
 
 
 def _swaps(entry: Entry) -> list[Swap]:

@@ -1,7 +1,5 @@
 """What a request carries, with its content encoding undone, looked through for credentials."""
 
-import base64
-import binascii
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -42,7 +40,7 @@ def scan(cargo: Cargo) -> tuple[str, str] | None:
     if issuer := find_in_url(cargo.target):
         return issuer, "URL"
     for name, value in cargo.fields:
-        if issuer := find_credential(name + b": " + value) or find_credential(_basic(value)):
+        if issuer := find_credential(name + b": " + value):
             return issuer, f"header {name.decode('ascii', 'replace').lower()}"
     issuer = find_credential(cargo.body) or _find_decoded(cargo)
     return (issuer, "body") if issuer else None
@@ -61,16 +59,6 @@ def unpacked(cargo: Cargo) -> bytes:
     """Return the body without its content encoding, the very object where it has none; BodyError as `decode`."""
     encoding = cargo.value(b"content-encoding").decode("ascii", "replace")
     return decode(cargo.body, encoding) if encoding not in {"", "identity"} and cargo.body else cargo.body
-
-
-def _basic(value: bytes) -> bytes:
-    scheme, _, credentials = value.partition(b" ")
-    if scheme.lower() != b"basic":
-        return b""
-    try:
-        return base64.b64decode(credentials)
-    except binascii.Error:
-        return b""
 
 
 def decode(body: bytes, encoding: str) -> bytes:

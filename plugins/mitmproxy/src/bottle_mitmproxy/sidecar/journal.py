@@ -102,10 +102,10 @@ class Journal:
                 status=decision.status,
                 reason=self._safe(reason or decision.reason),
                 rule=decision.rule,
-                fix=decision.fix or decision.line,
+                fix=self._safe(decision.fix or decision.line),
             )
         )
 
     def _safe(self, text: str) -> str:
-        """Return a reason without credentials, those of the bottle among them: it may quote what was sent."""
+        """Return a text without credentials, those of the bottle among them: it may quote what was sent."""
         return redact(self._office.vault.clean(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace"))
