@@ -131,6 +131,37 @@ def test_the_preflight_has_names_alone(user: User, canary: str) -> None:
         assert [key for key in ("LITERAL", "SECRET", "MADE") if key not in shown] == []
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"two\0parts", "the value of SECRET has a NUL"),
+        (b"a" * (128 << 10), "the value of SECRET is larger than 128 KiB"),
+        ("\N{EURO SIGN}".encode() * 50_000, "the value of SECRET is larger than 128 KiB"),
+        (b"\xff", "cannot be read: not UTF-8"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_file_without_a_usable_secret_is_the_only_problem(user: User, data: bytes | None, said: str) -> None:
+    """S18: what no variable can hold is said before the question, and nothing else is made of it."""
+    user.manifest({"env": {"SECRET": {"secret": "a question"}}})
+    if data is not None:
+        (user.home / "secret").write_bytes(data)
+    done = user.start("true", options=("--secret-file", f"SECRET={user.home / 'secret'}"))
+    assert done.code == 125
+    [error] = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert error.startswith(f"error: --secret-file SECRET: {user.home / 'secret'}")
+    assert said in error
+
+
+def test_a_variable_that_no_program_can_be_given_is_a_problem(user: User) -> None:
+    """A text of the manifest's own, and one that it takes from here: named with its line."""
+    user.manifest({"env": {"OWN": "x" * 140_000, "HOST": "${HALF}${HALF}"}})
+    done = user.start("true", env={"HALF": "x" * 70_000})
+    assert done.code == 125
+    for name in ("OWN", "HOST"):
+        assert f"bottles.dev.env.{name}: the value of {name} is larger than 128 KiB" in done.err
+
+
 def test_a_secret_without_a_terminal_is_a_problem(user: User) -> None:
     """S18: what cannot be asked for, or is not set, is said before anything is launched, with the way to give it."""
     secret_manifest(user)

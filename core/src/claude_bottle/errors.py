@@ -7,6 +7,7 @@ from msgspec import Struct
 
 __all__ = [
     "BottleError",
+    "ClosedError",
     "DeadlineError",
     "ImageError",
     "LaunchError",
@@ -87,6 +88,10 @@ class ImageError(LaunchError):
 
 class ProofError(LaunchError):
     """The isolation of a bottle could not be proved, so no agent was started."""
+
+
+class ClosedError(BottleError):
+    """Nobody reads any more what we write, as after `| head`: a command ends without a word."""
 
 
 class DeadlineError(BottleError):

@@ -61,9 +61,12 @@ def test_an_unknown_command_suggests_the_nearest(user: User) -> None:
     assert user.run("start", "--dryrun", "reviewer").returncode == 2
 
 
-@pytest.mark.parametrize("words", [("plugins", "list"), ("schema",), ("completions", "bash"), ("--help",)])
-def test_a_reader_that_goes_away_is_no_traceback(user: User, words: tuple[str, ...]) -> None:
-    """`bottle plugins list | head -0` ends in silence."""
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("plugins", "list"), 141), (("schema",), 141), (("completions", "bash"), 141), (("--help",), 1)],
+)
+def test_a_reader_that_goes_away_is_no_traceback(user: User, words: tuple[str, ...], code: int) -> None:
+    """`bottle plugins list | head -0` ends in silence, with the code of SIGPIPE; click writes the help itself."""
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as pipe:
@@ -77,7 +80,27 @@ def test_a_reader_that_goes_away_is_no_traceback(user: User, words: tuple[str, .
             check=False,
         )
     assert done.stderr == ""
-    assert done.returncode != 0
+    assert done.returncode == code
+
+
+def test_a_disk_that_is_full_is_one_error(user: User) -> None:
+    """What the system says is told like every failure; `--debug` has its traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = [
+            subprocess.run(
+                [*PROGRAM, "schema", *words],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                cwd=user.project,
+                env=user.environment(),
+                text=True,
+                check=False,
+            )
+            for words in ((), ("--debug",))
+        ]
+    assert [it.returncode for it in done] == [1, 1]
+    assert done[0].stderr == ("error: No space left on device\n hint: run again with --debug for the traceback\n")
+    assert "schema_command.py" in done[1].stderr
 
 
 def test_init_writes_a_manifest_that_works_and_never_overwrites(user: User) -> None:

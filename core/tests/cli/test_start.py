@@ -114,7 +114,9 @@ def test_all_problems_are_shown_at_once(user: User) -> None:
         "error: --secret-file Z: binary cannot be read: not UTF-8",
         "error: bottle.yaml:9: bottles.dev.env.A: A needs the host's variable UNSET_ONE, which is not set",
         "error: bottle.yaml:10: bottles.dev.env.S: the secret S cannot be asked for without a terminal",
+        "error: --secret-file X: the manifest has no secret of this name",
         "error: --secret-file Y: the manifest has no secret of this name",
+        "error: --secret-file Z: the manifest has no secret of this name",
         "error: problem 0 of the agent",
         "error: problem 1 of the agent",
     ]

@@ -1,9 +1,11 @@
 """`bottle start` on a real terminal: the question, the secrets, the colours."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from core_harness import MANIFEST, Terminal, User, wait_until
@@ -111,6 +113,19 @@ def test_ctrl_c_at_a_secret_starts_nothing(user: User, terminal: Start) -> None:
     asked.type("\x03")
     assert asked.finish() == 130
     assert user.left() == []
+    assert "open_site" not in user.journal
+
+
+def test_a_secret_that_a_terminal_has_cut_off_starts_nothing(user: User, terminal: Start) -> None:
+    """A line has 4095 bytes there, and nobody would know of the rest; Ctrl-Z, after which shells echo, does nothing."""
+    user.manifest(MANIFEST.replace("LOG_LEVEL: debug", "S: {secret: Token}"))
+    asked = terminal("start", "reviewer", "--yes", "--file", "bottle.yaml")
+    asked.wait_for("Token:")
+    [ignored] = re.findall(r"^SigIgn:\t(\w+)$", Path(f"/proc/{asked.process.pid}/status").read_text(), re.MULTILINE)
+    assert int(ignored, 16) & 1 << signal.SIGTSTP - 1
+    asked.type("x" * 5000 + "\n")
+    assert asked.finish() == 125
+    assert "a terminal takes 4095 bytes of a line, and this has more" in asked.seen
     assert "open_site" not in user.journal
 
 

@@ -14,7 +14,7 @@ from core_stage import Stage
 from claude_bottle.errors import BottleError, UnavailableError
 from claude_bottle.launch.control import AllowRequest, ask_launcher
 from claude_bottle.launch.evidence import find_evidence, read_events
-from claude_bottle.launch.launch import Running
+from claude_bottle.launch.launch import Running, explain
 from claude_bottle.launch.record import dead_labels, live_records
 
 
@@ -55,6 +55,9 @@ def test_the_death_of_the_proxy_is_told_at_once(stage: Stage) -> None:
         os.kill(pid, signal.SIGKILL)
         assert running.watch.ended.wait(5)
         wait_until("the warning", lambda: any("no way out" in line for line in stage.said))
+        [cause] = explain(stage.prepared(), running, 1)
+        assert (cause.message, cause.hint) == ("the proxy ended, and with it the bottle's way out", "start it again")
+        assert explain(stage.prepared(), running, 0) == []
 
     stage.launch(body)
     assert [line for line in stage.said if "warning" in line] == [

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_bottle.errors import BottleError
-from claude_bottle.plan.environment import check_credential
 from claude_bottle.seam.part import ENOUGH
 from claude_bottle.seam.placeholder import make_placeholder
+from claude_bottle.seam.secrets import check_credential
 
 PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=20, max_size=80)
 

@@ -166,13 +166,35 @@ def test_a_folder_that_others_write_in_is_refused(registry: Path) -> None:
         ensure(program(registry), print)
 
 
-@pytest.mark.parametrize(("said", "cure"), [("code ENOSPC", "set XDG_CACHE_HOME"), ("code E404", "check the network")])
-def test_a_failed_download_has_the_cure_of_its_cause(registry: Path, said: str, cure: str) -> None:
-    """A full disk is none of the network's."""
-    (registry / "npm").write_text(f"#!/bin/sh\necho 'npm error {said}' >&2\nexit 1\n")
-    with pytest.raises(LaunchError, match=said) as caught:
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [("ENOSPC", "set XDG_CACHE_HOME"), ("E404", "npm view"), ("ETARGET", "npm view"), ("ENOTFOUND", "the network")],
+)
+def test_a_failed_download_has_the_cure_of_its_cause(registry: Path, code: str, cure: str) -> None:
+    """A full disk is none of the network's; npm's words are the first that tell something."""
+    words = ("warn old", f"error code {code}", "error errno -1", "error the cause", "error A complete log is in")
+    lines = "".join(f"echo 'npm {it}' >&2\n" for it in words)
+    (registry / "npm").write_text(f"#!/bin/sh\n{lines}exit 1\n")
+    with pytest.raises(LaunchError, match=r"`npm pack @somebody/tool@1.2.3` failed: npm error the cause$") as caught:
         ensure(program(registry), print)
     assert cure in (caught.value.hint or "")
+
+
+def test_an_archive_that_cannot_be_unpacked_says_why(registry: Path) -> None:
+    """By tar's first word, not by its last: that there were errors."""
+    (registry / "package.tgz").write_bytes(b"no archive")
+    with pytest.raises(LaunchError, match=r"cannot be unpacked in .*: .*not in gzip format"):
+        ensure(program(registry), print)
+
+
+def test_an_npm_that_outlives_its_launch_writes_into_no_other_one_s_folder(registry: Path) -> None:
+    """Each attempt has a folder of its own, so that what was checked is what is unpacked."""
+    for _ in range(2):
+        (registry / "npm").write_text(f'#!/bin/sh\necho "$@" >>{registry}/calls; exit 1\n')
+        with pytest.raises(LaunchError):
+            ensure(program(registry), print)
+    first, second = (line.split()[-1] for line in (registry / "calls").read_text().splitlines())
+    assert first != second
 
 
 def test_a_cache_that_cannot_be_written_says_where_another_may_be(registry: Path) -> None:
@@ -197,11 +219,14 @@ def test_an_archive_that_cannot_be_unpacked_is_told_in_tar_s_words(registry: Pat
     assert [it.name for it in programs_dir().iterdir() if it.is_dir()] == []
 
 
-def test_a_cache_that_fills_up_meanwhile_says_where_another_may_be(registry: Path) -> None:
+def test_a_cache_that_fills_up_meanwhile_says_where_another_may_be(
+    registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the system does not let us write on the way: the program and the folder are named."""
     folder = ensure(program(registry), print)
     shutil.rmtree(folder)
-    folder.with_name(f"{folder.name}.new").write_text("stands in the way")
+    monkeypatch.setattr(os, "urandom", bytes)  # noughts: it writes into a folder of a random name
+    folder.with_name(f"{folder.name}.new-00000000").write_text("stands in the way")
     with pytest.raises(LaunchError, match=f"tool could not be installed in {programs_dir()}: ") as caught:
         ensure(program(registry), print)
     assert "set XDG_CACHE_HOME" in (caught.value.hint or "")

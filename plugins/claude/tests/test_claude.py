@@ -1,7 +1,9 @@
 """What the plugin `claude` says of a launch, and what it makes of a home, without a bottle that runs."""
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ from bottle_claude.settings import settings
 from bottle_claude.trouble import Turn, failed_turn, last_turn
 from claude_bottle.manifest.types import Egress
 from claude_bottle.plan.spec import BottleSpec, Choice, Draft
+from claude_bottle.seam.event import Event
 from claude_bottle.seam.part import Part
 from claude_bottle.seam.tree import FileEntry
 
@@ -109,16 +112,19 @@ def test_the_host_s_own_program_is_named_by_its_path(tmp_path: Path, monkeypatch
         ({"subagents": ["../../.ssh/id_ed25519"]}, "subagents"),
         ({"subagents": ["absent"]}, "subagents"),
         ({"memory": "absent.md"}, "memory"),
+        ({"memory": "pipe"}, "memory"),
+        ({"memory": "/dev/zero"}, "memory"),
         ({"memory": "large.md"}, "memory"),
     ],
 )
 def test_what_cannot_be_had_is_a_problem(section: dict[str, Any], key: str, tmp_path: Path, monkeypatch: Any) -> None:
-    """A version that is none, a name that leaves its folder, a file that is not there."""
+    """A version that is none, a name that leaves its folder, a file that is not there, too large, or none."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for folder in (".claude/agents", ".ssh"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / ".ssh" / "id_ed25519.md").touch()
-    (tmp_path / "large.md").write_bytes(bytes((1 << 20) + 1))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large.md").write_bytes(b"a" * ((1 << 20) + 1))
     monkeypatch.setattr("bottle_claude.claude.host_program", lambda: tmp_path)
     assert [it.where for it in Claude().validate(spec(tmp_path, **section))] == [f"bottles.dev.claude.{key}"]
 
@@ -143,3 +149,37 @@ def test_a_transcript_that_the_agent_spoilt_explains_nothing(line: str) -> None:
     """Whatever is written there, no end of a launch fails over it."""
     assert last_turn(line) == Turn()
     assert list(failed_turn(Turn(), None, ())) == []  # type: ignore[arg-type]
+
+
+PLAN: Any = SimpleNamespace(forwarded=(), injected=())
+EVENT = {"time": 0, "verdict": "allow", "host": "api.anthropic.com"}
+ANSWERED: Any = {"method": "POST", "path": "/v1/messages?beta=…", "status": 200}
+WARNED: Any = {"method": "POST", "verdict": "warn", "reason": "request header contains secret", "rule": "dlp"}
+
+
+@pytest.mark.parametrize(
+    ("turn", "event", "said"),
+    [
+        ({"error": "unknown"}, ANSWERED, "what api.anthropic.com answered is broken off, or is none of its answers"),
+        ({"error": "server_error"}, {**ANSWERED, "reason": "its answer is broken off"}, "answered is broken off, or"),
+        ({"apiErrorStatus": 502}, {"path": "/v1/messages", "reason": "it closed"}, "cannot be reached: it closed"),
+        ({"apiErrorStatus": 502}, {"rule": "upstream", "reason": "no name"}, "cannot be reached: no name"),
+        ({"error": "server_error"}, {}, "cannot be reached: no answer came"),
+        ({"error": "server_error"}, {"method": "CONNECT"}, "cannot be reached: no answer came"),
+        ({"apiError": "tls_untrusted_ca"}, {"method": "CONNECT"}, "has a certificate that the bottle does not trust"),
+        ({"error": "unknown"}, WARNED, "answered is broken off, or"),
+        ({"apiErrorStatus": 529}, WARNED, "the service is overloaded or out of order (529)"),
+        ({"apiErrorStatus": 529}, ANSWERED, "the service is overloaded or out of order (529)"),
+        ({"error": "invalid_request"}, ANSWERED, None),
+    ],
+)
+def test_a_failed_turn_has_the_cause_that_the_proxy_saw(
+    turn: dict[str, Any], event: dict[str, Any], said: str | None
+) -> None:
+    """An answer that is none is no want of one; what Claude Code itself finds wrong is no fault of the network's."""
+    line = json.dumps({"isApiErrorMessage": True, **turn})
+    aside = Event(time=0, verdict="allow", host="api.anthropic.com", path="/api/claude_code/settings", status=404)
+    events = [aside, msgspec.convert({**EVENT, **event}, Event)]
+    causes = list(failed_turn(last_turn(line), PLAN, events))
+    assert [said in it.message for it in causes if said] == [True] * len(causes)
+    assert (causes == []) == (said is None)

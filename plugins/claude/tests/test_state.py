@@ -117,3 +117,19 @@ def test_what_cannot_be_kept_leaves_what_was(monkeypatch: pytest.MonkeyPatch) ->
 def test_another_project_s_agent_of_the_same_name_has_its_own() -> None:
     """The manifest's folder is part of the name."""
     assert state_file("reviewer", "/project") != state_file("reviewer", "/other")
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"no archive", None])
+def test_a_state_that_cannot_be_used_names_its_file(spoilt: bytes | None) -> None:
+    """S14: one that is cut off or is none, with the cure; and a place where none can be kept."""
+    file = state_file("reviewer", "/project")
+    file.parent.mkdir(parents=True, mode=0o700)
+    if spoilt is None:
+        file.mkdir()
+        with pytest.raises(LaunchError, match=r"the state cannot be kept in .*: Is a directory"):
+            keep()
+    else:
+        file.write_bytes(spoilt)
+    with pytest.raises(LaunchError, match=f"the kept state {file} cannot be read: ") as caught:
+        list(kept_state(PLAN, ".claude"))
+    assert caught.value.hint == "remove it to begin anew"

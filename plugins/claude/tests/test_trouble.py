@@ -121,7 +121,7 @@ def test_what_the_proxy_could_not_reach_is_told_in_its_words() -> None:
     down = event(verdict="allow", rule="upstream", reason="it does not answer")
     said = f"{MODEL} cannot be reached: it does not answer; check this machine's network and its upstream proxy"
     assert causes(502, events=[down]) == causes(events=[down]) == [said]
-    assert "(502)" in causes(502, events=[down, event(verdict="allow", rule="")])[0]
+    assert "(502)" in causes(502, events=[down, event(verdict="allow", rule="", reason="")])[0]
 
 
 def test_of_several_causes_the_first_is_told() -> None:

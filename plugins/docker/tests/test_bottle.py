@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bottle_docker.labels import LAUNCH
 from bottle_docker.plugin import DockerBackend
 from bottle_docker.probe import ask, found_address
 from bottle_docker.section import DockerSection
-from claude_bottle.errors import DeadlineError, ProofError
+from claude_bottle.errors import ClosedError, DeadlineError, ProofError
 from claude_bottle.manifest.types import Egress
 from claude_bottle.plan.spec import BottleSpec, Choice
 from claude_bottle.seam.bottle import Dial
@@ -277,6 +278,27 @@ def test_the_base_has_nothing_added(engine: Engine, start: Any) -> None:
     assert start(slug="own").bottle.exec(script).stdout.count(b"\n") == 3
     container = bottle._container
     assert run_command(Place(engine, container), Command(("true",)), feed=None, out=print, err=print) == 0
+
+
+def test_a_command_whose_output_nobody_takes_is_ended(start: Any, engine: Engine) -> None:
+    """`| head` does that: the engine, which has more to give, answers about the container all the same."""
+    bottle = start().bottle
+    taken: list[bytes] = []
+
+    def take(data: bytes) -> None:
+        taken.append(data)
+        raise ClosedError("enough")
+
+    def run() -> None:
+        with pytest.raises(ClosedError):
+            run_command(Place(engine, bottle._container), Command(("yes",)), feed=None, out=take, err=print)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(taken) == 1
+    assert bottle.exec("cat /proc/[0-9]*/comm | grep -c yes").stdout == b"0\n"
 
 
 def test_nothing_stays(start: Any, engine: Engine) -> None:

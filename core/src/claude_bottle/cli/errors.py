@@ -9,7 +9,7 @@ from typing import NoReturn, ParamSpec
 
 import click
 
-from claude_bottle.errors import BottleError, Problem, ProblemsError, UsageError
+from claude_bottle.errors import BottleError, ClosedError, Problem, ProblemsError, UsageError
 
 __all__ = ["FAILED", "LAUNCH_FAILED", "USAGE", "fail", "reported", "say"]
 
@@ -17,6 +17,8 @@ FAILED = 1
 USAGE = 2
 LAUNCH_FAILED = 125
 """Our own failure in `start` and `exec`, so that it is not taken for the command's."""
+CLOSED = 141
+"""Nobody reads what we write: as if by SIGPIPE, which Python does not end by."""
 
 P = ParamSpec("P")
 
@@ -32,16 +34,25 @@ def reported(code: int = FAILED) -> Callable[[Callable[P, int | None]], Callable
                 sys.stdout.flush()
             except UsageError as error:
                 fail(error, USAGE)
+            except (BrokenPipeError, ClosedError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit is quiet
+                sys.exit(CLOSED)
             except BottleError as error:
                 fail(error, code)
-            except BrokenPipeError:
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit is quiet
-                sys.exit(FAILED)
+            except OSError as error:  # a disk that is full, a folder that cannot be written: the same in every command
+                fail(_named(error), code)
             sys.exit(result or 0)
 
         return run
 
     return decorate
+
+
+def _named(error: OSError) -> BottleError:
+    """Return a failure of the system as one of ours, with the file that it was about where it has one."""
+    about = f"{error.filename}: " if error.filename is not None else ""
+    failure = BottleError(f"{about}{error.strerror or error}", "run again with --debug for the traceback")
+    return failure.with_traceback(error.__traceback__)
 
 
 def fail(error: BottleError, code: int) -> NoReturn:

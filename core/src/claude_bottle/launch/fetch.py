@@ -2,8 +2,10 @@
 
 import shlex
 import subprocess
-from collections.abc import Mapping
-from contextlib import closing
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 from claude_bottle.errors import BottleError, UnavailableError
@@ -12,6 +14,9 @@ __all__ = ["entry_trouble", "forget_entry", "keyring_trouble", "keyring_value", 
 
 PATIENCE = 300.0
 """Seconds for a command: it may ask for a passphrase or a touch."""
+
+SLOW = 2.0
+"""Seconds after which a keyring is said to be waited for."""
 
 NO_LIBRARY = "pip install 'claude-bottle-core[keyring]'"
 NO_BACKEND = "start a keyring service such as gnome-keyring or KWallet, or give --secret-file NAME=PATH"
@@ -72,7 +77,8 @@ def keyring_value(entry: str) -> str:
     value: str | None = None
     why = ""
     try:
-        value = _library().get_password(service, name)
+        with _waiting():
+            value = _library().get_password(service, name)
     except Exception as error:  # noqa: BLE001 - of whatever backend: locked, refused, gone
         why = type(error).__name__
     if why:
@@ -87,7 +93,8 @@ def store_entry(entry: str, value: str) -> None:
     service, _, name = entry.partition("/")
     why = ""
     try:
-        _library().set_password(service, name, value)
+        with _waiting():
+            _library().set_password(service, name, value)
     except Exception as error:  # noqa: BLE001 - as above
         why = type(error).__name__
     if why:
@@ -99,7 +106,8 @@ def forget_entry(entry: str) -> None:
     service, _, name = entry.partition("/")
     keyring = _library()
     try:
-        keyring.delete_password(service, name)
+        with _waiting():
+            keyring.delete_password(service, name)
     except Exception as error:  # noqa: BLE001 - as above
         if type(error).__name__ == "PasswordDeleteError":
             return
@@ -131,6 +139,19 @@ def run_command(name: str, words: tuple[str, ...], environ: Mapping[str, str]) -
     if not value:
         raise BottleError(f"{what} printed no text", "run it by hand")
     return value
+
+
+@contextmanager
+def _waiting() -> Generator[None]:
+    """Say what is waited for, once that takes long: a keyring may ask for its password in a window of its own."""
+    words = "waiting for the keyring: unlock it where it asks, or press Ctrl-C\n"
+    timer = threading.Timer(SLOW, lambda: sys.stderr.write(words))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _library() -> Any:

@@ -274,6 +274,8 @@ def explain(prepared: Prepared, running: Running, code: int) -> list[Problem]:
     plan, agent = prepared.plan, prepared.team.agent
     if plan.words and not plan.words[0].startswith("-"):
         return []
+    if code and running.watch.ended.is_set():  # which the plugin cannot know, and takes for the network's fault
+        return [Problem("the proxy ended, and with it the bottle's way out", "start it again")]
     with suppress(BottleError):
         bottle, hooks, events = running.bottle, agent.hooks, tuple(running.events)
         causes = ask_maybe(agent, lambda: hooks.explain(bottle=bottle, plan=plan, code=code, events=events))

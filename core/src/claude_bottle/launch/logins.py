@@ -1,12 +1,13 @@
 """Credentials of agents that are kept between launches: in the keyring, or in a file where the user said so."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
-from claude_bottle.errors import LaunchError, UnavailableError, map_exceptions
+from claude_bottle.errors import BottleError, UnavailableError
 from claude_bottle.launch.fetch import forget_entry, keyring_value, store_entry
 from claude_bottle.plan.environment import LOGINS
 from claude_bottle.seam.folders import private_dir
@@ -48,24 +49,37 @@ class Logins:
         """Return where the value of a variable is, if it is in a file."""
         return self._folder / name
 
-    def keep(self, it: Kept, value: str) -> None:
-        """Store a value in place of all that this agent had, which stays where it cannot be stored."""
+    def keep(self, it: Kept, value: str) -> list[str]:
+        """Store a value in place of all that this agent had, and return a sentence for each that is still there.
+
+        BottleError if it cannot be stored: then what there was is as it was.
+        """
         if it.where == "keyring":
             store_entry(f"{SERVICE}/{it.name}", value)
         else:
             self._write(it.name, value)
-        for old in self.kept():
-            if old.agent == it.agent and (old.name, old.where) != (it.name, it.where):
-                self._remove(old)
+        before = [old for old in self.kept() if old.agent == it.agent and (old.name, old.where) != (it.name, it.where)]
         self._store.change(lambda index: Index((*(old for old in index.kept if old.agent != it.agent), it)))
+        left: list[str] = []
+        for old in before:
+            try:
+                self._remove(old)
+            except UnavailableError as error:
+                left.append(error.message)
+        return left
 
     def value(self, it: Kept) -> str:
         """Return a stored value; UnavailableError with the cure if it is no longer there."""
         hint = f"bottle login {it.agent}" if it.where == "file" else f"unlock it, or bottle login {it.agent} anew"
+        file = self.file(it.name)
         try:
-            return keyring_value(f"{SERVICE}/{it.name}") if it.where == "keyring" else self.file(it.name).read_text()
-        except (OSError, UnavailableError) as error:
-            why = error.message if isinstance(error, UnavailableError) else f"{self.file(it.name)}: {error.strerror}"
+            return keyring_value(f"{SERVICE}/{it.name}") if it.where == "keyring" else file.read_text(encoding="utf-8")
+        except UnavailableError as error:
+            why = error.message
+        except OSError as error:
+            why = f"{file}: {error.strerror}"
+        except UnicodeDecodeError:
+            why = f"{file}: not UTF-8"
         raise UnavailableError(f"the login for {it.agent} cannot be read: {why}", hint)
 
     def forget(self, agent: str) -> tuple[Kept, ...]:
@@ -86,8 +100,12 @@ class Logins:
     def _write(self, name: str, value: str) -> None:
         path = private_dir(self._folder) / name
         new = path.with_name(f"{name}.new")
-        with map_exceptions({OSError: LaunchError}):
+        try:
             new.unlink(missing_ok=True)
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
                 stream.write(value)
             new.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                new.unlink()
+            raise BottleError(f"{path} cannot be written: {error.strerror}", "see that there is room") from error

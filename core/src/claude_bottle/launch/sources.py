@@ -15,6 +15,7 @@ from claude_bottle.plan.spec import BottleSpec
 from claude_bottle.plugins.inventory import Inventory, read_inventory
 from claude_bottle.plugins.record import Outcome, Record
 from claude_bottle.plugins.trust import read_rules
+from claude_bottle.seam.secrets import LARGEST, unfit
 
 __all__ = ["Request", "Sources", "Surroundings", "find_secrets", "keyring_problems", "read_sources"]
 
@@ -168,11 +169,19 @@ def _logins(state_dir: Path) -> dict[str, Login]:
 def _secret_files(request: Request, problems: list[Problem]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, path in request.secret_files:
+        values[name] = ""  # what is wrong with its file is the one problem with it
         try:
-            values[name] = path.read_text(encoding="utf-8").removesuffix("\n")
+            with path.open("rb") as file:
+                data = file.read(LARGEST + 4)
+            cut = len(data) > LARGEST  # perhaps within a character
+            values[name] = data.decode("utf-8", "ignore" if cut else "strict").removesuffix("\n")
+        except OSError as error:
+            problems.append(Problem(f"--secret-file {name}: {path} cannot be read: {error.strerror}"))
+        except UnicodeDecodeError:
+            problems.append(Problem(f"--secret-file {name}: {path} cannot be read: not UTF-8"))
+        else:
             if not values[name]:
                 problems.append(Problem(f"--secret-file {name}: {path} is empty"))
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
-            problems.append(Problem(f"--secret-file {name}: {path} cannot be read: {why}"))
+            elif why := unfit(name, values[name]):
+                problems.append(Problem(*why, f"--secret-file {name}: {path}"))
     return values

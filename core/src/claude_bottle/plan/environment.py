@@ -5,20 +5,19 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from claude_bottle.errors import BottleError, Problem, UnavailableError
+from claude_bottle.errors import Problem, UnavailableError
 from claude_bottle.manifest.environment import HostVariable, Text, parse_env
 from claude_bottle.manifest.host import parse_host
 from claude_bottle.manifest.types import Secret
 from claude_bottle.plan.spec import BottleSpec
-from claude_bottle.seam.part import ENOUGH, HTTPS, Credential, Injection, Part
-from claude_bottle.seam.secrets import Secrets
+from claude_bottle.seam.part import HTTPS, Credential, Injection, Part
+from claude_bottle.seam.secrets import Secrets, check_credential, check_value, unfit
 
 __all__ = [
     "LOGINS",
     "EnvNames",
     "Login",
     "SecretSources",
-    "check_credential",
     "env_names",
     "env_problems",
     "login_notes",
@@ -188,6 +187,8 @@ def env_problems(spec: BottleSpec, sources: SecretSources) -> list[Problem]:
                 )
                 for variable in missing
             ]
+            if not missing and (why := unfit(name, _text(entry, sources.environ))):
+                problems.append(Problem(*why, f"bottles.{spec.bottle}.env.{name}"))
     return problems
 
 
@@ -224,9 +225,8 @@ def resolve_env(spec: BottleSpec, names: EnvNames, sources: SecretSources) -> Se
         elif entry is None:
             values[name] = sources.environ.get(name) or sources.logins[name].read()
         else:
-            values[name] = "".join(
-                part.text if isinstance(part, Text) else _value(part, sources.environ) for part in parse_env(entry)
-            )
+            values[name] = _text(entry, sources.environ)
+        check_value(name, values[name])
     for it in names.injected:
         check_credential(it.name, values[it.name])
     return Secrets(values)
@@ -252,17 +252,6 @@ def _secret(name: str, entry: Secret, sources: SecretSources, answers: dict[str,
     return answers[entry.secret]
 
 
-def check_credential(name: str, value: str) -> None:
-    """BottleError for a value that cannot stand in a header, or that a proxy would find in everything."""
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise BottleError(
-            f"the value of {name} cannot stand in a header", "it is one word in ASCII; look at its source"
-        )
-    if sum(it.isalnum() for it in value) < ENOUGH:
-        message = f"the value of {name} has fewer than {ENOUGH} letters and digits: too few to keep it from an agent"
-        raise BottleError(message, "look at its source; without inject the agent gets it as it is")
-
-
 def _literal(entry: str | Secret) -> str | None:
     if isinstance(entry, Secret):
         return None
@@ -278,6 +267,10 @@ def _variables(entry: str) -> list[HostVariable]:
 
 def _has(variable: HostVariable, environ: Mapping[str, str]) -> bool:
     return variable.default is not None or variable.name in environ
+
+
+def _text(entry: str, environ: Mapping[str, str]) -> str:
+    return "".join(part.text if isinstance(part, Text) else _value(part, environ) for part in parse_env(entry))
 
 
 def _value(variable: HostVariable, environ: Mapping[str, str]) -> str:

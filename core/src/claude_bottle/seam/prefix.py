@@ -4,6 +4,7 @@ import base64
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Generator, Iterable
@@ -22,6 +23,8 @@ MACHINE_WIDE = Path("/var/cache/claude-bottle")
 HASH = "sha512"
 ROOM = "see that there is room and that you may write there, or set XDG_CACHE_HOME to another folder"
 CURE = "install npm (Debian: apt-get install npm), or choose a backend that makes its bottles of images"
+VERSIONS = "see whether there is such a version: `npm view NAME versions`"
+CODES = re.compile(r"npm (warn|notice|error (code|syscall|errno|path|dest|type)) ", re.IGNORECASE)
 BLOCK = 1 << 20
 QUERY = 60.0  # seconds that the registry may take to answer a question
 PASSED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -111,7 +114,11 @@ def _make_folder(folder: Path) -> None:
 @contextmanager
 def _locked(place: Path, say: Callable[[str], None]) -> Generator[None]:
     """Hold the lock of one program; it goes with the process."""
-    fd = os.open(place.with_name(f"{place.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = place.with_name(f"{place.name}.lock")
+    try:
+        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LaunchError(f"{lock} cannot be made: {error.strerror}", ROOM) from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,10 +132,12 @@ def _locked(place: Path, say: Callable[[str], None]) -> Generator[None]:
 
 def _install(program: Program, package: Package, place: Path, say: Callable[[str], None]) -> None:
     """Fetch, check and unpack; what a launch that was ended left is removed first."""
-    work = place.with_name(f"{place.name}.new")
+    for old in place.parent.glob(f"{place.name}.new*"):
+        shutil.rmtree(old, ignore_errors=True)
+    # Of its own name: npm may outlive a launch that was killed, and must not write where this one has looked.
+    work = place.with_name(f"{place.name}.new-{os.urandom(4).hex()}")
     about = f", {program.size // 1_000_000} MB" if program.size else ""
     try:
-        shutil.rmtree(work, ignore_errors=True)
         tree = work / "tree"
         tree.mkdir(parents=True)
         say(f"fetching {program.name} {program.version} from npm (once{about})")
@@ -174,7 +183,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     argv = ["tar", "-xzf", str(archive), "-C", str(folder), "--strip-components=1", "--no-same-owner"]
     done = subprocess.run(argv, capture_output=True, check=False)
     if done.returncode != 0:
-        raise LaunchError(f"{archive.name} cannot be unpacked in {folder}: {_last_line(done.stderr)}", ROOM)
+        raise LaunchError(f"{archive.name} cannot be unpacked in {folder}: {_first_line(done.stderr)}", ROOM)
 
 
 def npm(*words: str, cwd: Path, timeout: float | None = None) -> str:
@@ -197,9 +206,9 @@ def npm(*words: str, cwd: Path, timeout: float | None = None) -> str:
     except subprocess.TimeoutExpired as error:
         raise LaunchError("the npm registry does not answer", "check the network, and `npm ping`") from error
     if done.returncode != 0:
-        said = _last_line(done.stderr)
-        cure = ROOM if b"ENOSPC" in done.stderr else "check the network, and `npm ping`"
-        raise LaunchError(f"`npm {words[0]} {words[1]}` failed: {said}", cure)
+        cures = {b"ENOSPC": ROOM, b"ETARGET": VERSIONS, b"E404": VERSIONS}
+        cure = next((cure for code, cure in cures.items() if code in done.stderr), "check the network, and `npm ping`")
+        raise LaunchError(f"`npm {words[0]} {words[1]}` failed: {_first_line(done.stderr)}", cure)
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -208,8 +217,8 @@ def _is_passed(name: str) -> bool:
     return name in PASSED or name.lower() in PROXIES or name.lower().startswith(PREFIXES)
 
 
-def _last_line(stderr: bytes) -> str:
-    """Return what a program said of its failure, without npm's pointer to its own log."""
-    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "complete log" not in line and "_logs" not in line]
-    return telling[-1].strip()[:300] if telling else "it said nothing"
+def _first_line(stderr: bytes) -> str:
+    """Return what a program said first of its failure, after the codes that npm begins with and warnings."""
+    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    telling = [line for line in lines if not CODES.match(line)]
+    return (telling or lines or ["it said nothing"])[0][:300]

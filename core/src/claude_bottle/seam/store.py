@@ -38,19 +38,27 @@ class Store(Generic[S]):
             raise BottleError(f"{self.file} cannot be read: {error.strerror}") from error
 
     def change(self, change: Callable[[S], S]) -> None:
-        """Put what `change` makes of the content in its place, in one step and under the folder's one lock."""
+        """Put what `change` makes of the content in its place, in one step and under the folder's one lock.
+
+        BottleError if that is not possible: then it is as it was.
+        """
         folder = os.open(private_dir(self.file.parent), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)  # ends with the process that holds it
             self._write(msgspec.json.format(msgspec.json.encode(change(self.read()))))
+        except OSError as error:
+            raise BottleError(f"{self.file} cannot be written: {error.strerror}", "see that there is room") from error
         finally:
             os.close(folder)
 
     def _write(self, data: bytes) -> None:
         new = self.file.with_name(f"{self.file.name}.new")  # ours alone while the lock is
         new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(self.file)
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(self.file)
+        finally:
+            new.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
+from claude_bottle.errors import BottleError, ClosedError
 from claude_bottle.seam.hearing import heard
 
 __all__ = ["STDERR", "STDIN", "STDOUT", "Screen", "Write", "has_terminal", "raw", "resizing", "terminal_variables"]
@@ -45,13 +46,17 @@ class Write:
         self._fd = fd
 
     def __call__(self, data: bytes) -> None:
-        """Write all of it; BrokenPipeError once nobody reads it any more."""
+        """Write all of it; ClosedError once nobody reads it any more, BottleError if it cannot be written."""
         left = memoryview(data)
         while left:
             try:
                 left = left[os.write(self._fd, left) :]
             except BlockingIOError:  # whoever started us may have made it so
                 select.select([], [self._fd], [])
+            except BrokenPipeError as error:
+                raise ClosedError("nobody reads the output any more") from error
+            except OSError as error:
+                raise BottleError(f"the output cannot be written: {error.strerror}", "look where it goes") from error
 
 
 class Screen(Write):
@@ -103,7 +108,7 @@ def raw(fd: int, leaving: Callable[[], object] = lambda: None) -> Generator[Scre
     saved = termios.tcgetattr(fd)
 
     def restore() -> None:
-        with suppress(OSError):  # it may be gone
+        with suppress(BottleError):  # it may be gone
             screen.tidy()
         with suppress(termios.error):  # as above
             termios.tcsetattr(fd, termios.TCSADRAIN, saved)

@@ -119,11 +119,14 @@ def remove_folder(folder: Path) -> None:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write or replace a folder's record, whole or not at all, readable by its owner alone."""
+    """Write or replace a folder's record, whole or not at all, for its owner alone. LaunchError if that fails."""
     part = folder / PART
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(record))
-    part.replace(folder / FILE)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(record))
+        part.replace(folder / FILE)
+    except OSError as error:
+        raise LaunchError(f"{folder.parent} cannot be written: {error.strerror}", "see that there is room") from error
 
 
 def read_record(folder: Path) -> Record | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,9 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-__all__ = ["ClaudeSection", "host_files", "resolved", "section_problems"]
+from claude_bottle.errors import LaunchError
+
+__all__ = ["ClaudeSection", "host_files", "read_file", "resolved", "section_problems"]
 
 VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?", re.ASCII)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
@@ -67,14 +70,23 @@ def section_problems(section: ClaudeSection) -> list[tuple[str, str]]:
     return problems or list(_file_problems(section))
 
 
+def read_file(path: Path) -> bytes:
+    """Return what is in a file that is handed over; LaunchError if it is too large, or no file: no pipe is awaited."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise LaunchError(f"{path} is no file")
+            data = file.read(MOST + 1)
+    except OSError as error:
+        raise LaunchError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MOST:
+        raise LaunchError(f"{path} has more than {MOST >> 20} MiB, and all of it would be in every request")
+    return data
+
+
 def _file_problems(section: ClaudeSection) -> Iterator[tuple[str, str]]:
     for path, name in host_files(section):
-        key = "memory" if name == "CLAUDE.md" else "subagents"
         try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-        except OSError as error:
-            yield key, f"{path} cannot be read: {error.strerror}"
-        else:
-            if size > MOST:
-                yield key, f"{path} has more than {MOST >> 20} MiB, and all of it would be in every request"
+            read_file(path)
+        except LaunchError as error:
+            yield "memory" if name == "CLAUDE.md" else "subagents", error.message

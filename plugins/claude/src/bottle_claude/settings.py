@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from bottle_claude.prompt import HOME, write_prompt
-from bottle_claude.section import ClaudeSection, host_files
+from bottle_claude.section import ClaudeSection, host_files, read_file
 from bottle_claude.state import RESTORE_TIMES, kept_state
-from claude_bottle.errors import LaunchError, map_exceptions
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.tree import Entry, FileEntry, FolderEntry
@@ -41,8 +40,7 @@ def furnish(bottle: Bottle, plan: Plan) -> str | None:
 def handed_over(section: ClaudeSection) -> Iterator[Entry]:
     """Yield the files of the host that the manifest names; a BottleError names one that is no longer there."""
     for path, name in host_files(section):
-        with map_exceptions({OSError: LaunchError}):
-            yield FileEntry(f"{CLAUDE}/{name}", path.read_bytes(), 0o600)
+        yield FileEntry(f"{CLAUDE}/{name}", read_file(path), 0o600)
 
 
 def settings(tail_of_key: str | None) -> Iterator[Entry]:

@@ -4,10 +4,11 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from tarfile import TarError
 
 from msgspec.structs import replace
 
-from claude_bottle.errors import LaunchError, NotFoundError, map_exceptions
+from claude_bottle.errors import LaunchError, NotFoundError
 from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle
 from claude_bottle.seam.folders import private_dir, state_dir
@@ -43,13 +44,20 @@ def state_file(slug: str, folder: str) -> Path:
 
 
 def kept_state(plan: Plan, below: str) -> Iterator[Entry]:
-    """Yield what the last launch kept, with names below a folder; nothing where there was none."""
+    """Yield what the last launch kept, with names below a folder; nothing where there was none.
+
+    LaunchError for a file that holds no such thing.
+    """
+    kept = state_file(plan.slug, plan.folder)
     try:
-        with state_file(plan.slug, plan.folder).open("rb") as file:
+        with kept.open("rb") as file:
             for entry in unpack(file):
                 yield replace(entry, name=str(PurePosixPath(below, entry.name)))
     except FileNotFoundError:
         return
+    except (OSError, TarError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise LaunchError(f"the kept state {kept} cannot be read: {why}", "remove it to begin anew") from error
 
 
 def keep_state(bottle: Bottle, plan: Plan, path: str) -> str:
@@ -60,12 +68,13 @@ def keep_state(bottle: Bottle, plan: Plan, path: str) -> str:
     except NotFoundError:
         return "state: nothing to keep"
     entries.append(FileEntry(TIMES, bottle.exec(READ_TIMES.format(path=path), timeout=PATIENCE).stdout, 0o600))
-    with map_exceptions({OSError: LaunchError}):
-        new = private_dir(file.parent) / f"{file.name}.{os.getpid()}"
-        try:
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                pack(entries, stream)
-            new.replace(file)
-        finally:
-            new.unlink(missing_ok=True)
+    new = private_dir(file.parent) / f"{file.name}.{os.getpid()}"
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            pack(entries, stream)
+        new.replace(file)
+    except OSError as error:
+        raise LaunchError(f"the state cannot be kept in {file}: {error.strerror}") from error
+    finally:
+        new.unlink(missing_ok=True)
     return f"state: kept for the next launch in {file}"

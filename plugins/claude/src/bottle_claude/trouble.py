@@ -17,7 +17,12 @@ KILLED = 137
 FULL = 99
 """Percent of a place."""
 PATIENCE = 10.0
+NETWORK = "check this machine's network and its upstream proxy"
+OWN = "invalid_request"
+"""The kind of an error without a status that Claude Code itself finds, and tells well: a prompt that is too long."""
 PRINTING = frozenset({"-p", "--print"})
+API = "/v1/messages"
+"""The path of what is said to the model, seen where the proxy opens its host."""
 STATUS = "nothing is wrong with this bottle: try again later, https://status.claude.com tells more"
 
 # A home that cannot be written, what is left of each place in which the agent can write, and the last turn of the
@@ -32,12 +37,13 @@ file=$(ls -t "$HOME"/.claude/projects/*/*.jsonl 2>/dev/null | head -n 1)
 
 
 class Turn(Struct, rename="camel"):
-    """What of a turn in Claude Code's transcript is read: whether it is an error, of which kind and status.
+    """What of a turn in Claude Code's transcript is read: whether it is an error, of which kinds and status.
 
     The agent can write there whatever it likes, so nothing of it is shown.
     """
 
     error: str = ""
+    api_error: str = ""
     is_api_error_message: bool = False
     api_error_status: int | None = None
 
@@ -81,6 +87,7 @@ def failed_turn(turn: Turn, plan: Plan, events: Sequence[Event]) -> Iterator[Pro
         return
     status = turn.api_error_status
     own = [event for event in events if event.host == MODEL]
+    last = next((it for it in reversed(own) if it.path.startswith(API)), own[-1] if own else None)
     refused = [event for event in own if event.verdict == "deny"]
     if refused and (status is None or status < 500):  # noqa: PLR2004 - the range of HTTP
         yield refusal(refused[-1])
@@ -89,11 +96,18 @@ def failed_turn(turn: Turn, plan: Plan, events: Sequence[Event]) -> Iterator[Pro
             "Claude Code has no login in this bottle",
             f"`bottle login claude`, or set {' or '.join(it.name for it in CREDENTIALS)} here",
         )
-    elif status is None or (own and own[-1].rule == "upstream"):
-        reason = own[-1].reason if own and own[-1].rule == "upstream" else "no answer came"
-        yield Problem(f"{MODEL} cannot be reached: {reason}", "check this machine's network and its upstream proxy")
-    else:
+    elif turn.api_error.startswith("tls"):
+        cure = "where it is right, let the proxy open the host, and name its authority in config.yaml, `upstream: ca`"
+        yield Problem(f"what answers as {MODEL} has a certificate that the bottle does not trust", cure)
+    elif last and last.reason and (last.rule == "upstream" or (last.verdict == "allow" and not last.status)):
+        yield Problem(f"{MODEL} cannot be reached: {last.reason}", NETWORK)
+    elif status is not None:
         yield from of_status(status, plan)
+    elif last and last.method not in {"", "CONNECT"} and turn.error != OWN:
+        cure = f"try again; if it stays so, look for what stands between this machine and {MODEL}"
+        yield Problem(f"what {MODEL} answered is broken off, or is none of its answers", cure)
+    elif turn.error != OWN:
+        yield Problem(f"{MODEL} cannot be reached: no answer came", NETWORK)
 
 
 def refusal(event: Event) -> Problem:

@@ -164,6 +164,7 @@ def run_command(
         run.await_end(timeout, lambda: place.engine.exec_code(exec_id) is not None)
         return exit_code(place.engine, exec_id)
     except BaseException:  # a signal too: what the command began must not outlive whoever waits for it
+        run.stop()  # first: as long as nobody takes what it wrote, the engine answers nothing else about its container
         with suppress(BottleError):
             end_all(place, token)
         raise

@@ -60,12 +60,14 @@ def run_on_terminal(place: Place, command: Command, token: str) -> int:
         place.container, command.argv, user=place.user, stdin=True, tty=True, env=env, cwd=place.cwd
     )
 
+    stream = engine.start_exec(exec_id, tty=True)
+
     def leave() -> None:
+        stream.close()  # as in `run_command`
         with suppress(BottleError, OSError):
             end_all(place, token)
 
     with ExitStack() as stack:
-        stream = engine.start_exec(exec_id, tty=True)
         stack.callback(stream.close)
         screen = stack.enter_context(raw(STDIN, leave))
         stack.enter_context(resizing(lambda lines, columns: set_size(engine, exec_id, lines, columns)))
