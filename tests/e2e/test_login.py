@@ -266,7 +266,7 @@ def test_it_is_asked_for_without_echo(coder: User) -> None:
     asked = read_until(terminal, "not shown):")
     assert "`coder setup-token` prints one" in asked
     assert resource.prlimit(process.pid, resource.RLIMIT_CORE) in {(0, 0), (1, 1)}  # no core file has it either
-    os.write(terminal, f"{value}\n".encode())
+    os.write(terminal, f" {value} \n".encode())  # as a page that was copied from may have it
     shown = read_until(terminal, "as CODER_TOKEN")
     assert process.wait(10) == 0
     os.close(terminal)

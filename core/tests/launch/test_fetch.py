@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from keyring.backends import null
 
 from claude_bottle.errors import BottleError, UnavailableError
 from claude_bottle.launch import fetch
@@ -55,3 +56,14 @@ def test_a_keyring_that_fails_is_told_without_its_words(
         call()
     told = "".join(traceback.format_exception(caught.value))
     assert "hunter2" not in told.replace('"service/name", "hunter2"', "")
+
+
+def test_a_keyring_that_keeps_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was switched off, and an entry that is empty."""
+    library = SimpleNamespace(get_keyring=null.Keyring, get_password=lambda *_: "")  # pyright: ignore[reportUnknownLambdaType] - whatever it is asked
+    monkeypatch.setattr(fetch, "_library", lambda: library)
+    with pytest.raises(UnavailableError, match="this machine has no keyring"):
+        fetch.keyring_value("service/name")
+    library.get_keyring = object
+    with pytest.raises(UnavailableError, match="the keyring has no entry service/name"):
+        fetch.keyring_value("service/name")

@@ -33,6 +33,7 @@ def test_a_value_within_another_hides_neither() -> None:
     """The longer of two values is taken out whole."""
     redactor = Redactor(Secrets({"SHORT": "12345678", "LONG": "0123456789"}))
     assert redactor.text("a 0123456789 b 12345678") == "a [LONG] b [SHORT]"
+    assert Redactor(Secrets({"SHORT": "01234567", "LONG": "0123456789"})).text("0123456789") == "[LONG]"
 
 
 def test_a_short_value_and_no_value_change_nothing() -> None:

@@ -53,8 +53,9 @@ def test_all_mistakes_are_shown_with_their_lines(tmp_path: Path) -> None:
         'config.yaml:5: upstream.hosts["b.com"]: "c.com:443": not an address with a port',
         "config.yaml:6: upstream.verify: unknown key",
     ]
-    assert problems(tmp_path, "secrets:\n  A: {command: []}\n") == [
+    assert problems(tmp_path, "secrets:\n  A: {command: []}\n  B: {command: [cat, x], shell: yes}\n") == [
         "config.yaml:2: secrets.A.command: expected a length >= 1, got 0",
+        "config.yaml:3: secrets.B.shell: unknown key",
     ]
     assert problems(tmp_path, "backend: [\n") == [
         "config.yaml:2:1: not YAML: while parsing a flow node, did not find expected node content",

@@ -133,6 +133,14 @@ def test_what_nobody_knows_is_never_ignored(load: Load, old: str, new: str, prob
     assert any(each.startswith(problem) for each in shown(load(GOOD.replace(old, new))))
 
 
+def test_a_credential_goes_to_one_host_in_one_header(load: Load) -> None:
+    """S4: no wildcard, no header that leads a request elsewhere, nothing that is not understood."""
+    inject = '{host: "*.x.io", header: Host, format: "{}{}", hosts: [y.io]}'
+    found = shown(load(GOOD.replace("dev: {}", f"dev: {{env: {{T: {{secret: t, inject: {inject}}}}}}}")))
+    keys = [each.partition("env.T.inject.")[2].partition(":")[0] for each in found]
+    assert sorted(keys) == ["format", "header", "host", "hosts"]
+
+
 def test_another_version_is_all_that_is_said(load: Load) -> None:
     """A file that is written for another bottle is not picked to pieces."""
     assert len(load("version: 2\nthings: [a]\nstuff: {}\n").problems) == 1
