@@ -164,7 +164,6 @@ def run_command(
         run.await_end(timeout, lambda: place.engine.exec_code(exec_id) is not None)
         return exit_code(place.engine, exec_id)
     except BaseException:  # a signal too: what the command began must not outlive whoever waits for it
-        run.stop()  # first: as long as nobody takes what it wrote, the engine answers nothing else about its container
         with suppress(BottleError):
             end_all(place, token)
         raise
@@ -197,6 +196,8 @@ class _Run:
                 self._sinks.get(frame.stream, self._out)(frame.data)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the command
             self._error = self._error or error
+            self._done.set()
+            self._stream.drain()
         finally:
             self._done.set()
 

@@ -74,6 +74,12 @@ class Stream:
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
 
+    def drain(self) -> None:
+        """Take whatever comes until the end: while output lies there, the engine answers nothing about a container."""
+        with suppress(OSError):
+            while self.recv():
+                pass
+
     def frames(self) -> Iterator[Frame]:
         """Yield the output of a command without a terminal, as it comes."""
         while head := self._exactly(8):

@@ -63,7 +63,7 @@ def run_on_terminal(place: Place, command: Command, token: str) -> int:
     stream = engine.start_exec(exec_id, tty=True)
 
     def leave() -> None:
-        stream.close()  # as in `run_command`
+        stream.close()  # what lies there unread would keep the engine from answering
         with suppress(BottleError, OSError):
             end_all(place, token)
 
