@@ -18,6 +18,7 @@ __all__ = ["attach"]
 
 TRIES = 20  # a terminal can be given a size only once its command runs
 PAUSE = 0.05
+SIZING = threading.Lock()  # a process has one terminal
 
 
 def attach(place: Place, argv: Sequence[str], env: Mapping[str, str], *, root: bool, ours: bool) -> int:
@@ -70,7 +71,7 @@ def run_on_terminal(place: Place, command: Command, token: str) -> int:
     with ExitStack() as stack:
         stack.callback(stream.close)
         screen = stack.enter_context(raw(STDIN, leave))
-        stack.enter_context(resizing(lambda lines, columns: set_size(engine, exec_id, lines, columns)))
+        stack.enter_context(resizing(lambda _lines, _columns: follow_size(engine, exec_id)))
         try:
             converse(stream, screen)
         except BaseException:  # the terminal is gone, or a signal unwinds us
@@ -79,13 +80,14 @@ def run_on_terminal(place: Place, command: Command, token: str) -> int:
     return exit_code(engine, exec_id)
 
 
-def set_size(engine: Engine, exec_id: str, lines: int, columns: int) -> None:
-    """Give the inner terminal a size, in a thread: the engine may not have started the command yet."""
+def follow_size(engine: Engine, exec_id: str) -> None:
+    """Give the inner terminal the size of ours, in a thread: the engine may not have started the command yet."""
 
     def resize() -> None:
         for _ in range(TRIES):
-            with suppress(BottleError):
-                engine.resize_exec(exec_id, lines, columns)
+            with suppress(BottleError, OSError), SIZING:
+                size = os.get_terminal_size(STDIN)  # now: it may have changed since, and a later one been given
+                engine.resize_exec(exec_id, size.lines, size.columns)
                 return
             time.sleep(PAUSE)
 
