@@ -17,24 +17,11 @@ from claude_bottle.seam.owner import Launch, Owner, start_time
 FOREIGN = 12345
 
 
-def in_shell(user: User, line: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of shell with a user's environment, in which `bottle` is ours."""
-    return subprocess.run(
-        ["/bin/sh", "-c", line],
-        env=user.environment,
-        cwd=user.work,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_nobody_s(closed: str, user: User) -> None:
     """A stream that we are started without reads as empty and takes everything; no socket gets its number."""
     command = "cat; echo said; echo complained >&2; exit 7"
-    done = in_shell(user, f"bottle start reviewer -f bottle.yaml --yes -- sh -c {shlex.quote(command)} {closed}")
+    done = user.in_shell(f"bottle start reviewer -f bottle.yaml --yes -- sh -c {shlex.quote(command)} {closed}")
     assert done.returncode == 7, done.stderr
     assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "said\n")
     assert ("complained" in done.stderr) == ("2>&-" not in closed)
@@ -42,15 +29,15 @@ def test_a_closed_stream_is_nobody_s(closed: str, user: User) -> None:
 
 def test_a_detached_bottle_needs_no_stream(user: User) -> None:
     """A service that starts a bottle without any stream gets one that answers."""
-    assert in_shell(user, "bottle start reviewer -f bottle.yaml --yes --detach <&- >&- 2>&-").returncode == 0
-    assert in_shell(user, "bottle exec reviewer -- echo answered <&-").stdout == "answered\n"
+    assert user.in_shell("bottle start reviewer -f bottle.yaml --yes --detach <&- >&- 2>&-").returncode == 0
+    assert user.in_shell("bottle exec reviewer -- echo answered <&-").stdout == "answered\n"
 
 
 def test_a_folder_that_is_gone_is_said_to_be(user: User) -> None:
     """From a folder that was removed, `start` ends with an error of ours and no traceback."""
     (user.folder / "gone").mkdir()
-    done = in_shell(
-        user, f"cd ../gone && rmdir ../gone && bottle start reviewer -f {user.work}/bottle.yaml --yes -- true"
+    done = user.in_shell(
+        f"cd ../gone && rmdir ../gone && bottle start reviewer -f {user.work}/bottle.yaml --yes -- true"
     )
     assert done.returncode == 125
     assert done.stderr.startswith("error: the folder that this runs in is gone")

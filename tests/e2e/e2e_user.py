@@ -101,6 +101,18 @@ class User:
             stderr=stderr,
         )
 
+    def in_shell(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of shell in the user's folder and environment, in which `bottle` is ours."""
+        return subprocess.run(
+            ["/bin/sh", "-c", line],
+            env=self.environment,
+            cwd=self.work,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+
     def detached(self, *options: str) -> "Bottle":
         """Start a bottle of `reviewer` that runs until it is stopped."""
         done = self.start(options=("--detach", *options))

@@ -14,7 +14,7 @@ from e2e_upstream import ALLOWED, OTHER, Internet
 from e2e_user import User, wait_until
 
 NAME = "claude-bottle-reviewer"
-START = ("bottle", "start", "reviewer", "--file", "bottle.yaml", "--yes")
+START = "bottle start reviewer --file bottle.yaml --yes"
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 124, 255])
@@ -38,15 +38,8 @@ def test_exit_codes_of_our_own(user: User) -> None:
 
 def test_an_output_that_nobody_reads_ends_the_command_quietly(user: User) -> None:
     """As by SIGPIPE in any pipe, and the bottle goes too; a disk that is full is told."""
-    done = subprocess.run(
-        ["sh", "-c", f"{' '.join(START)} -- yes | head -n 1; exec 3>/dev/full; {' '.join(START)} -- yes >&3; echo $?"],
-        env=user.environment,
-        cwd=user.work,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    full = f"exec 3>/dev/full; {START} -- yes >&3; echo $?"
+    done = user.in_shell(f"{START} -- yes | head -n 1; {full}")
     assert done.stdout == "y\n125\n"
     assert re.findall("^error: .*", done.stderr, re.MULTILINE) == [
         "error: the output cannot be written: No space left on device"

@@ -3,75 +3,15 @@
 import json
 import os
 import resource
-import secrets
-import select
 import stat
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from e2e_agent import give_agent
-from e2e_keyring import NOWHERE, give_keyring
+from e2e_keyring import NOWHERE
+from e2e_login import give_coder, holding, preflight, read_until, token
 from e2e_terminal import begin_at_terminal
 from e2e_upstream import ALLOWED, Internet
 from e2e_user import User
-
-AGENT = """
-from claude_bottle.declare import NoSection, agent
-from claude_bottle.hookspecs import hookimpl
-from claude_bottle.seam.levels import HostWish
-from claude_bottle.seam.part import Credential, Part
-
-CREDENTIALS = (
-    Credential(name="CODER_TOKEN", host="api.e2e.test", header="Authorization", format="Bearer {}",
-               prefix="coder-oat-", what="a token", how="`coder setup-token` prints one"),
-    Credential(name="CODER_KEY", host="api.e2e.test", header="x-api-key", prefix="coder-api-", what="an API key"),
-)
-
-class Coder:
-    @hookimpl
-    def resolve_plan(self, spec, draft):
-        hosts = (HostWish(host="api.e2e.test"),)
-        return Part(section=NoSection(), argv=("true",), hosts=hosts, credentials=CREDENTIALS)
-
-    @hookimpl
-    def provision_prompt(self, bottle, plan):
-        return None
-
-PLUGIN = agent(Coder(), section=NoSection)
-"""
-
-
-@pytest.fixture
-def coder(user: User, tmp_path: Path) -> User:
-    """Somebody with an agent plugin that has two credentials, and with a real keyring, which is a file."""
-    give_agent(user, tmp_path, "coder", AGENT)
-    give_keyring(user)
-    user.manifest({"egress": {"private_addresses": ["127.0.0.0/8"]}}, {"agent": "coder"})
-    return user
-
-
-def token(kind: str = "oat") -> str:
-    """Return something that looks like one of its credentials."""
-    return f"coder-{kind}-{secrets.token_hex(16)}"
-
-
-def read_until(terminal: int, text: str) -> str:
-    """Return what a terminal shows, up to a text."""
-    shown = ""
-    while text not in shown:
-        assert select.select([terminal], [], [], 20)[0], shown
-        shown += os.read(terminal, 4096).decode()
-    return shown
-
-
-def preflight(user: User, env: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return what a dry run shows."""
-    done = user.bottle("start", "reviewer", "--dry-run", "--format=json", env=env)
-    assert done.code == 0, done.err
-    return json.loads(done.out)
-
 
 SEND = (
     'curl -sS -o /dev/null ${CODER_TOKEN:+-H "Authorization: Bearer $CODER_TOKEN"} '
@@ -80,9 +20,10 @@ SEND = (
 )
 
 
-def holding(user: User, value: str) -> set[str]:
-    """Return the user's files that hold a value."""
-    return {str(it) for it in user.folder.rglob("*") if it.is_file() and value in it.read_text("utf-8", "replace")}
+@pytest.fixture
+def coder(user: User, tmp_path: Path) -> User:
+    """Somebody with an agent plugin that has two credentials, and with a real keyring, which is a file."""
+    return give_coder(user, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -172,54 +113,6 @@ def test_another_login_takes_its_place(coder: User) -> None:
     assert list(preflight(coder)["secrets"]) == ["CODER_KEY"]
 
 
-RINGS = """
-import time
-from keyrings.alt.file import PlaintextKeyring
-
-class Locked(PlaintextKeyring):
-    def get_password(self, service, name):
-        raise RuntimeError("locked")
-    set_password = delete_password = lambda self, *_: self.get_password(*_)
-
-class Slow(PlaintextKeyring):
-    def set_password(self, *entry):
-        time.sleep(2.5)
-        super().set_password(*entry)
-"""
-
-
-@pytest.fixture
-def rings(coder: User, tmp_path: Path) -> User:
-    """The same, whose keyring can be locked or slow."""
-    (tmp_path / "e2e_rings.py").write_text(RINGS)
-    return coder
-
-
-def test_a_login_that_fails_leaves_the_one_before(rings: User) -> None:
-    """Neither a keyring that is locked nor a disk takes away what was stored; the hint has the way around."""
-    rings.bottle("login", "coder", stdin=token())
-    locked = {"PYTHON_KEYRING_BACKEND": "e2e_rings.Locked"}
-    refused = rings.bottle("login", "coder", stdin=token("api"), env=locked)
-    assert (refused.code, "the keyring did not take" in refused.err) == (1, True)
-    assert "or add --file to keep it in " in refused.err
-    blocked = rings.state / "claude-bottle" / "credentials" / "CODER_KEY.new"
-    blocked.mkdir(parents=True)
-    unwritten = rings.bottle("login", "coder", "--file", stdin=token("api"))
-    assert (unwritten.code, "credentials/CODER_KEY cannot be written: " in unwritten.err) == (1, True)
-    assert preflight(rings)["secrets"] == {"CODER_TOKEN": "keyring"}
-    blocked.rmdir()
-    instead = rings.bottle("login", "coder", "--file", stdin=token("api"), env=locked)
-    assert instead.code == 0
-    assert "warning: what was stored before is still there: the keyring did not remove" in instead.err
-    assert list(preflight(rings)["secrets"]) == ["CODER_KEY"]
-
-
-def test_a_keyring_that_takes_long_is_what_is_waited_for(rings: User) -> None:
-    """It may ask for its password somewhere else, so that nobody takes the silence for a hang."""
-    done = rings.bottle("login", "coder", stdin=token(), env={"PYTHON_KEYRING_BACKEND": "e2e_rings.Slow"})
-    assert done.err.startswith("waiting for the keyring: unlock it where it asks, or press Ctrl-C\nstored a token")
-
-
 def test_without_a_keyring_only_a_yes_makes_a_file(coder: User, internet: Internet) -> None:
     """A file of the user's own, which nobody else can read, and which the preflight names."""
     coder.environment["PYTHON_KEYRING_BACKEND"] = NOWHERE
@@ -272,48 +165,3 @@ def test_it_is_asked_for_without_echo(coder: User) -> None:
     os.close(terminal)
     assert value not in shown
     assert preflight(coder)["secrets"] == {"CODER_TOKEN": "keyring"}
-
-
-@pytest.mark.parametrize(
-    ("words", "stdin", "said"),
-    [
-        (("coder",), "", "there is nothing on stdin"),
-        (("coder",), "something-else-entirely", "begins with none of coder-oat-…, coder-api-…"),
-        (("coder", "--as", "OTHER"), "x" * 20, "one of CODER_TOKEN, CODER_KEY"),
-        (("coder",), "coder-oat-1", "fewer than 12"),
-        (("coder",), "coder-oat-two words of text here", "cannot stand in a header"),
-        (("coder",), "coder-oat-\udcff\udcfe-0123456789abcdef", "cannot stand in a header"),
-        (("coder",), "coder-oat-" + "a" * 100_000, "has more than 16 KiB"),
-        (("shell",), "x" * 20, "the agent shell has no login"),
-        (("codr",), "x" * 20, "did you mean coder?"),
-    ],
-)
-def test_what_cannot_be_stored_is_said(coder: User, words: tuple[str, ...], stdin: str, said: str) -> None:
-    """One error with its cure, without what was pasted, and nothing is stored."""
-    strict = {"PYTHONIOENCODING": "utf-8:strict"}  # as in most locales
-    given = stdin.encode("utf-8", "surrogateescape")
-    done = coder.bottle("login", *words, "--debug", stdin=given, env=strict)
-    assert done.code in {1, 2}
-    assert said in done.err
-    assert not stdin or stdin not in done.err
-    assert preflight(coder)["secrets"] == {}
-
-
-def test_a_login_that_is_gone_is_one_error(coder: User) -> None:
-    """The keyring was emptied behind our back: the launch stops with the cure, before anything is made."""
-    coder.bottle("login", "coder", stdin=token())
-    for path in (coder.folder / "data").rglob("*.cfg"):
-        path.unlink()
-    done = coder.start("true")
-    assert done.code == 125
-    assert "the login for coder cannot be read: the keyring has no entry claude-bottle/CODER_TOKEN" in done.err
-    assert "bottle login coder" in done.err
-
-
-def test_a_stored_login_that_is_spoilt_is_one_error(coder: User) -> None:
-    """A file that is no text names itself, and the cure."""
-    coder.bottle("login", "coder", "--file", stdin=token())
-    file = coder.state / "claude-bottle" / "credentials" / "CODER_TOKEN"
-    file.write_bytes(b"\xff\xfe")
-    done = coder.start("true")
-    assert (done.code, f"the login for coder cannot be read: {file}: not UTF-8" in done.err) == (125, True)

@@ -4,33 +4,23 @@ import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
+from claude_plan import PLAN as BARE
 from msgspec.structs import replace
 
 from bottle_claude.section import ClaudeSection
 from bottle_claude.settings import furnish
 from bottle_claude.state import state_file
 from claude_bottle.errors import LaunchError
-from claude_bottle.plan.plan import EgressPlan, Plan
-from claude_bottle.plan.spec import Choice
+from claude_bottle.plan.plan import Plan
 from claude_bottle.seam.bottle import Bottle, ExecResult
 from claude_bottle.seam.part import Injection
 from claude_bottle.seam.tree import Entry, FileEntry, pack
 
 HELD = "sk-ant-api03-" + "placeholder" * 3
-PLAN = Plan(
-    agent="reviewer",
-    bottle="dev",
-    slug="reviewer",
-    agent_plugin="claude",
-    backend=Choice("none", "flag"),
-    proxy=Choice("none", "flag"),
-    egress=EgressPlan(rules=(), dlp_action="block"),
-    argv=("claude",),
-    folder="/project",
-    sections=(("claude", ClaudeSection()),),
-)
+PLAN = replace(BARE, sections=(("claude", ClaudeSection()),))
 
 
 class Home:
@@ -54,7 +44,7 @@ class Home:
 def home(plan: Plan) -> Home:
     """Return a home that is furnished."""
     it = Home()
-    bottle: Bottle = it  # type: ignore[assignment]
+    bottle = cast("Bottle", it)
     assert furnish(bottle, plan) is None
     return it
 

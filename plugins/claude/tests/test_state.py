@@ -6,28 +6,16 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import pytest
+from claude_plan import PLAN
 
 from bottle_claude.state import keep_state, kept_state, state_file
 from claude_bottle.errors import LaunchError
-from claude_bottle.plan.plan import EgressPlan, Plan
-from claude_bottle.plan.spec import Choice
 from claude_bottle.seam.bottle import Bottle, ExecResult
 from claude_bottle.seam.tree import Entry, FileEntry, FolderEntry
 
-PLAN = Plan(
-    agent="reviewer",
-    bottle="dev",
-    slug="reviewer",
-    agent_plugin="claude",
-    backend=Choice("none", "flag"),
-    proxy=Choice("none", "flag"),
-    egress=EgressPlan(rules=(), dlp_action="block"),
-    argv=("claude",),
-    folder="/project",
-)
 TREE = (
     FolderEntry("."),
     FileEntry(".credentials.json", b"canary"),
@@ -72,7 +60,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def keep() -> str:
     """Keep the tree, as a launch does at its end."""
-    bottle: Bottle = Holding()  # type: ignore[assignment]
+    bottle = cast("Bottle", Holding())
     return keep_state(bottle, PLAN, "/home/agent/.claude")
 
 

@@ -2,28 +2,23 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from claude_plan import PLAN as BARE
 from msgspec.structs import replace
 
 from bottle_claude.trouble import find_causes
-from claude_bottle.plan.plan import EgressPlan, Plan
+from claude_bottle.plan.plan import Plan
 from claude_bottle.plan.spec import Choice
 from claude_bottle.seam.bottle import Bottle, ExecResult
 from claude_bottle.seam.event import Event
 from claude_bottle.seam.part import Injection
 
 MODEL = "api.anthropic.com"
-PLAN = Plan(
-    agent="reviewer",
-    bottle="dev",
-    slug="reviewer",
-    agent_plugin="claude",
+PLAN = replace(
+    BARE,
     backend=Choice("box", "flag"),
-    proxy=Choice("way", "flag"),
-    egress=EgressPlan(rules=(), dlp_action="block"),
-    argv=("claude",),
     words=("-p", "say hi"),
     injected=(Injection(name="ANTHROPIC_API_KEY", host=MODEL, header="x-api-key"),),
 )
@@ -53,7 +48,7 @@ def causes(
     failed: bool = True,
 ) -> list[str]:
     """Return what is told of an end."""
-    bottle: Bottle = Ended(disks, {"isApiErrorMessage": failed, "apiErrorStatus": status, "error": error})  # type: ignore[assignment]
+    bottle = cast("Bottle", Ended(disks, {"isApiErrorMessage": failed, "apiErrorStatus": status, "error": error}))
     return [f"{it.message}; {it.hint}" for it in find_causes(bottle, plan, code, events)]
 
 

@@ -1,6 +1,7 @@
 """The copy in a bottle that does not let go of what was there."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from skills_home import laid_skill
@@ -22,7 +23,7 @@ class Stubborn:
 def test_a_skill_that_cannot_be_replaced_ends_the_launch(skills: Path) -> None:
     """In the words of what could not do it; the new files are not mixed with the old ones."""
     laid_skill(skills)
-    bottle: Bottle = Stubborn()  # type: ignore[assignment]
+    bottle = cast("Bottle", Stubborn())
     with pytest.raises(LaunchError, match=r"could not be removed: rm: cannot remove 'pdf/SKILL\.md'$"):
         copy_skills(skills, ["pdf"], bottle)
 
@@ -30,6 +31,6 @@ def test_a_skill_that_cannot_be_replaced_ends_the_launch(skills: Path) -> None:
 def test_a_skill_that_has_become_unfit_replaces_nothing(skills: Path) -> None:
     """All of it is read before the bottle is touched, which is none here."""
     (laid_skill(skills) / "out").symlink_to("/etc")
-    nobody: Bottle = object()  # type: ignore[assignment]
+    nobody = cast("Bottle", object())
     with pytest.raises(LaunchError, match="is a link that leaves the skill: /etc"):
         copy_skills(skills, ["pdf"], nobody)
